@@ -1,0 +1,25 @@
+/* log.h - one log per connection: to stderr or LOG_FILE, as text, JSON or a template, each line with the
+** job number and the correlation id. Safe from any thread; a line is one write(). Nothing secret is passed in.
+*/
+#ifndef OS_BASE_LOG_H
+#define OS_BASE_LOG_H
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/error.h"
+
+enum os_log_level { OS_LOG_DEBUG, OS_LOG_INFO, OS_LOG_WARNING, OS_LOG_ERROR };
+
+struct os_log; /* opaque, reference-counted: a reaped thread may outlive its connection */
+
+struct os_log *os_log_new(void); /* NULL: no memory */
+struct os_log *os_log_ref(struct os_log *log);
+void os_log_unref(struct os_log *log);
+/* level: a name (DEBUG INFO WARNING ERROR CRITICAL OFF), format: "text", "json" or a template with
+** %(asctime)s %(name)s %(levelname)s %(message)s %(job)s %(correlation_id)s; file: NULL or "" is stderr. */
+int os_log_configure(struct os_log *log, const char *level, const char *format, const char *file,
+                     struct os_error *error);
+void os_log_set_job(struct os_log *log, int64_t job, const char *correlation_id); /* 0, NULL: none */
+bool os_log_wants(struct os_log *log, enum os_log_level level);
+void os_log_write(struct os_log *log, enum os_log_level level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+#endif

@@ -1,0 +1,36 @@
+/* text.h - text without the locale: ASCII classes, numbers, sizes, durations, UTF-8, names that match.
+**
+** Pure; any thread. "len" counts bytes. Parsers return false and leave *out untouched when the whole text
+** is not what they expect.
+*/
+#ifndef OS_BASE_TEXT_H
+#define OS_BASE_TEXT_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool os_is_digit(char c);
+bool os_is_alpha(char c);
+bool os_is_space(char c); /* blank, \t \n \v \f \r */
+char os_to_lower(char c);
+int os_strcasecmp(const char *a, const char *b); /* ASCII */
+bool os_has_suffix(const char *text, const char *suffix, bool ignore_case);
+bool os_has_prefix(const char *text, const char *prefix);
+
+bool os_parse_int(const char *text, int64_t *out);
+bool os_parse_double(const char *text, double *out);     /* JSON number grammar, plus a leading + */
+bool os_parse_size(const char *text, uint64_t *out);     /* 8388608, 8MiB, 8 MB, 512k: K/M/G/T(i)(B), 1024 when an i or nothing but the letter */
+bool os_parse_bool(const char *text, bool *out);         /* true/false, 1/0, yes/no, on/off, enabled/disabled */
+void os_format_double(double value, int decimals, char *out, size_t out_size);
+void os_format_count(uint64_t value, char *out, size_t out_size); /* 1,234,567 */
+
+/* Offset of the first byte that is not valid UTF-8 (RFC 3629), or len. */
+size_t os_utf8_check(const char *text, size_t len);
+
+/* Does `name` match the shell pattern (* ? [..], no braces)? `*` does not cross '/'. */
+bool os_glob_match(const char *pattern, const char *name);
+bool os_glob_is_pattern(const char *text);
+
+/* The entry of `words` nearest to `word` by edit distance (for "did you mean"), or NULL when none is near. */
+const char *os_text_nearest(const char *word, const char *const *words, size_t count);
+#endif

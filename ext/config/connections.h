@@ -1,0 +1,26 @@
+/* connections.h - the named clusters of one SQLite connection. `main` is the one that the settings describe;
+** os_connect() adds others. Keeper's thread only.
+*/
+#ifndef OS_CONFIG_CONNECTIONS_H
+#define OS_CONFIG_CONNECTIONS_H
+#include <stddef.h>
+#include <jansson.h>
+#include "config/endpoint.h"
+#include "config/settings.h"
+
+struct os_connections;
+
+int os_connections_new(struct os_connections **out, struct os_settings *settings, struct os_error *error);
+void os_connections_free(struct os_connections *connections);
+/* Define or replace `name` from an options object: endpoint, auth, username, password, verify_ssl,
+** verify_hostname, ca_bundle, http_compress, request_timeout, max_retries. Unknown keys are refused. */
+int os_connections_set(struct os_connections *connections, const char *name, const json_t *options,
+                       struct os_error *error);
+/* A new reference to the endpoint of `name` (NULL: "main"), made from the settings in force when it is main.
+** No endpoint set, an unknown name, a secret that cannot be read: an error that says what to do. */
+int os_connections_endpoint(struct os_connections *connections, const char *name, struct os_endpoint **out,
+                            struct os_error *error);
+/* For os_connections: the number, and the i-th as JSON with secrets masked (new reference). */
+size_t os_connections_count(const struct os_connections *connections);
+json_t *os_connections_describe(struct os_connections *connections, size_t i);
+#endif

@@ -1,0 +1,31 @@
+/* endpoint.h - one cluster that can be reached: address, credentials, TLS, time-outs. Immutable once made,
+** reference-counted, because requests under way keep it when a setting changes meanwhile.
+*/
+#ifndef OS_CONFIG_ENDPOINT_H
+#define OS_CONFIG_ENDPOINT_H
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum os_auth { OS_AUTH_NONE, OS_AUTH_BASIC, OS_AUTH_NETRC /* basic, looked up by libcurl */ };
+enum os_compress { OS_COMPRESS_NEVER, OS_COMPRESS_ALWAYS, OS_COMPRESS_AUTO /* not on loopback */ };
+
+struct os_endpoint {
+  atomic_int references;
+  char *name;      /* "main", or what os_connect() called it */
+  char *url;       /* scheme://host[:port][/prefix], no trailing slash, no user information */
+  enum os_auth auth;
+  char *username;
+  char *password;  /* resolved; wiped when the endpoint is freed */
+  bool verify_ssl, verify_hostname;
+  char *ca_bundle; /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, then the system's */
+  enum os_compress compress;
+  double timeout;  /* seconds for one request */
+  int max_retries;
+  atomic_uint_fast64_t learned_max_body; /* largest uncompressed body accepted after a 413; 0: not known */
+};
+
+struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
+void os_endpoint_unref(struct os_endpoint *endpoint);
+bool os_endpoint_is_loopback(const struct os_endpoint *endpoint);
+#endif

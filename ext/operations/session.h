@@ -1,0 +1,56 @@
+/* session.h - what belongs to one SQLite connection: settings, named clusters, ledger, network thread, log, and the
+** way to notice an interruption. Made by opensearch.c when the extension is loaded, shared by every function and
+** table of that connection, freed when the connection closes.
+**
+** Keeper's thread (the caller's) only; the network thread and readers get counted references to what they need.
+*/
+#ifndef OS_OPERATIONS_SESSION_H
+#define OS_OPERATIONS_SESSION_H
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include "base/error.h"
+#include "base/log.h"
+#include "cluster/cluster.h"
+#include "config/connections.h"
+#include "config/settings.h"
+#include "ledger/ledger.h"
+#include "net/http.h"
+
+struct os_session {
+  sqlite3 *db;                    /* the caller's; used for interruption and its file name alone */
+  struct os_settings *settings;
+  struct os_connections *connections;
+  struct os_log *log;
+  struct os_net *net;             /* made by the first request; NULL before */
+  struct os_ledger *ledger;       /* made by the first command or look-up; NULL before */
+  pid_t pid;                      /* the process that made net and ledger */
+  sqlite3_stmt *probe_stmt;       /* notices sqlite3_interrupt() before SQLite 3.41 */
+  int depth;                      /* commands running, one inside another */
+  unsigned log_generation;        /* settings the log was configured from */
+};
+
+int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error);
+void os_session_free(struct os_session *session);
+
+/* The probe for anything that waits: sqlite3_interrupt(), the application's progress handler, or SIGINT noticed by
+** the handler that os_session_enter() chains. */
+struct os_probe os_session_probe(struct os_session *session);
+bool os_session_interrupted(struct os_session *session);
+
+/* Around every command: chains the SIGINT handler, applies changed log settings, notices a fork (then inherited
+** handles are left unclosed and made anew). Leave restores the handler. */
+int os_session_enter(struct os_session *session, struct os_error *error);
+void os_session_leave(struct os_session *session);
+
+/* A cluster to talk to: connection NULL is main. Starts the network thread when needed. Release with
+** os_session_cluster_release(). Capabilities are remembered per endpoint. */
+int os_session_cluster(struct os_session *session, const char *connection, struct os_cluster *out, struct os_error *error);
+void os_session_cluster_release(struct os_cluster *cluster);
+
+/* The ledger, opened; create: for commands. Without create and without a file *out is NULL. */
+int os_session_ledger(struct os_session *session, bool create, struct os_ledger **out, struct os_error *error);
+
+/* The network thread hangs (resolver): give it up; the next request starts another. */
+void os_session_abandon_net(struct os_session *session);
+#endif
