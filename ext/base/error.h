@@ -44,14 +44,15 @@ struct os_error {
 
 void os_error_clear(struct os_error *error);
 
-/* Set code and text (advice is cleared) and return the code, so that `return os_fail(e, …)` reads well.
-** `error` may be NULL. Too long a text is cut at a UTF-8 boundary. The format knows no locale-dependent
-** conversion (no %f, %g). */
+/* Set code and text (advice is cleared, http_status becomes 0) and return the code, so that
+** `return os_fail(e, …)` reads well. `error` may be NULL. Too long a text is cut at a UTF-8 boundary; control
+** characters become blanks and invalid UTF-8 a '?', so that foreign text may be quoted as it is. Arguments may
+** point into *error. The format knows no locale-dependent conversion (no %f, %g). */
 int os_fail(struct os_error *error, enum os_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 int os_fail_nomem(struct os_error *error); /* OS_ERR_NOMEM, "out of memory" */
 
-/* Add what to do. Returns error->code. */
+/* Add what to do. Returns error->code; OS_ERR_INTERNAL when error is NULL. */
 int os_advise(struct os_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Put "prefix: " before the text. Returns error->code. */
@@ -59,6 +60,9 @@ int os_error_prefix(struct os_error *error, const char *format, ...) __attribute
 
 /* "text; advice" into out (always terminated). */
 void os_error_sentence(const struct os_error *error, char *out, unsigned long out_size);
+
+/* What an errno means, in English whatever the locale; for "cannot open 'x': %s". Any thread. */
+const char *os_errno_text(int number);
 
 /* A short stable word for the code: "argument", "no_memory", "network" … (ledger, JSON). */
 const char *os_code_name(int code);

@@ -15,9 +15,14 @@ struct os_log *os_log_new(void); /* NULL: no memory */
 struct os_log *os_log_ref(struct os_log *log);
 void os_log_unref(struct os_log *log);
 /* level: a name (DEBUG INFO WARNING ERROR CRITICAL OFF), format: "text", "json" or a template with
-** %(asctime)s %(name)s %(levelname)s %(message)s %(job)s %(correlation_id)s; file: NULL or "" is stderr. */
+** %(asctime)s %(name)s %(levelname)s %(message)s %(job)s %(correlation_id)s; file: NULL or "" is stderr.
+** A file is made by its first line; one that cannot be opened is refused here, and nothing changes. A field
+** may have a width as in Python (%(levelname)-8s). A line is made one line: control characters become blanks. */
 int os_log_configure(struct os_log *log, const char *level, const char *format, const char *file,
                      struct os_error *error);
+/* The checks of os_log_configure() alone, for whoever takes a setting: a name of a level, a format. */
+bool os_log_level_parse(const char *name, int *level);
+int os_log_format_check(const char *format, struct os_error *error);
 void os_log_set_job(struct os_log *log, int64_t job, const char *correlation_id); /* 0, NULL: none */
 bool os_log_wants(struct os_log *log, enum os_log_level level);
 void os_log_write(struct os_log *log, enum os_log_level level, const char *format, ...)

@@ -22,10 +22,17 @@ bool os_parse_double(const char *text, double *out);     /* JSON number grammar,
 bool os_parse_size(const char *text, uint64_t *out);     /* 8388608, 8MiB, 8 MB, 512k: K/M/G/T(i)(B), 1024 when an i or nothing but the letter */
 bool os_parse_bool(const char *text, bool *out);         /* true/false, 1/0, yes/no, on/off, enabled/disabled */
 void os_format_double(double value, int decimals, char *out, size_t out_size);
+/* The shortest text that reads back as the same number, as JSON writes it: 0.1, 1e+20, 3.0; "null" unless finite. */
+void os_format_real(double value, char *out, size_t out_size);
 void os_format_count(uint64_t value, char *out, size_t out_size); /* 1,234,567 */
 
 /* Offset of the first byte that is not valid UTF-8 (RFC 3629), or len. */
 size_t os_utf8_check(const char *text, size_t len);
+
+/* Length (1 to 4) of the valid UTF-8 sequence that text begins with; 0 when there is none. */
+size_t os_utf8_sequence(const char *text, size_t len);
+/* Make text fit to be shown on one line, in place: control characters become blanks, invalid UTF-8 a '?'. */
+void os_text_clean(char *text);
 
 /* Does `name` match the shell pattern (* ? [..], no braces)? `*` does not cross '/'. */
 bool os_glob_match(const char *pattern, const char *name);
