@@ -126,6 +126,8 @@ dist:
 unit: $(UNIT)
 	@scripts/run-unit $(UNIT)
 unit-build: $(UNIT)
+unit-list:
+	@echo $(UNIT)
 
 # the archive is made anew when the list of rooms or files changes, too
 $(UNIT_LIB).list: FORCE
@@ -133,6 +135,7 @@ $(UNIT_LIB).list: FORCE
 	@echo '$(UNIT_OBJ)' | cmp -s - $@ || echo '$(UNIT_OBJ)' >$@
 $(UNIT_LIB): $(UNIT_OBJ) $(UNIT_LIB).list
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(UNIT_OBJ)
+unit-objects: $(UNIT_OBJ)
 # test code is held to the same warnings, but for the sign of literals in tables of cases
 $(BUILD)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(UNIT_LIB) $(STAMP)
 	@mkdir -p $(@D)
@@ -142,7 +145,6 @@ $(BUILD)/unit/%: tests/unit/%.c $(UNIT_SUPPORT) $(UNIT_LIB) $(STAMP)
 test:
 	scripts/test
 
-SAN_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 check-asan:
 	scripts/test --no-setup --sanitizer asan
 check-ubsan:
@@ -200,6 +202,6 @@ help:
 
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
-.PHONY: all static install uninstall dist unit unit-build test check-asan check-ubsan check-tsan coverage fuzz-quick \
+.PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan coverage fuzz-quick \
   fuzz-build bench lint format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:
