@@ -21,7 +21,8 @@ struct os_http_call {
   /* request; all borrowed until done */
   struct os_endpoint *endpoint; /* held by reference while the call runs */
   const char *method;           /* GET, HEAD, POST, PUT, DELETE */
-  const char *path;             /* "/index/_bulk?x=y", already encoded; appended to endpoint->url */
+  const char *path;             /* "/index/_bulk?x=y", already encoded; appended to endpoint->url. A blank, '#' or
+                                   control character in it is OS_ERR_ARGUMENT */
   const char *body;             /* NULL: none */
   size_t body_len;
   const char *content_type;     /* NULL: application/json */
@@ -35,12 +36,14 @@ struct os_http_call {
   double retry_after;           /* seconds from Retry-After, or -1 */
   double seconds;               /* whole duration */
   uint64_t bytes_sent, bytes_received;
-  bool maybe_sent;              /* the server may have seen the whole request (so its outcome is unknown on error) */
+  bool maybe_sent;              /* the server may have seen the whole request (so its outcome is unknown on error).
+                                   libcurl never repeats such a request by itself: see transfer.c */
   struct os_error error;        /* transport faults only; code OS_OK when there is a complete HTTP answer */
   /* completion, called on the network thread; may start, change and free the call */
   void (*done)(struct os_http_call *call);
   void *owner;                  /* for done() */
   struct os_http_transfer *transfer; /* private to net/ */
+  struct os_http_call *next;         /* private to net/ */
 };
 
 void os_http_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *method, const char *path);
@@ -48,7 +51,9 @@ void os_http_call_free(struct os_http_call *call); /* not while it runs */
 
 /* Start the network thread. The log is held by reference. */
 int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error);
-/* Stop: calls under way are cancelled (done runs with OS_ERR_CANCELLED), the thread is joined. */
+/* Stop: calls under way are cancelled (done runs with OS_ERR_CANCELLED), the thread is joined.
+** Nobody who waits is forgotten: tasks posted before still run, and timers still armed run early, once; a call that
+** is started meanwhile ends as OS_ERR_CANCELLED (os_net_stopping() tells). The last free joins abandoned ones too. */
 void os_net_free(struct os_net *net);
 /* Give up without waiting: as os_net_free(), but joined later. done() still runs for every call. */
 void os_net_abandon(struct os_net *net);
@@ -59,13 +64,15 @@ bool os_net_is_ours(const struct os_net *net); /* made by this process, not inhe
 ** alive until fn has run. False when the thread is stopping (fn will not run). */
 struct os_net_task { struct os_net_task *next; void (*fn)(void *arg); void *arg; };
 bool os_net_post(struct os_net *net, struct os_net_task *task);
+bool os_net_stopping(struct os_net *net); /* any thread: freed or abandoned */
 /* Network thread only: start a call; done() is always called later, never from within. */
 void os_net_start(struct os_net *net, struct os_http_call *call);
 /* Network thread only: run fn(arg) after `seconds`; storage as above; cancelled by os_net_timer_stop(). */
 struct os_net_timer { struct os_net_timer *next; double due; void (*fn)(void *arg); void *arg; bool armed; };
 void os_net_timer_start(struct os_net *net, struct os_net_timer *timer, double seconds);
 void os_net_timer_stop(struct os_net *net, struct os_net_timer *timer);
-/* Network thread only: cancel a call that runs; done() runs with OS_ERR_CANCELLED. */
+/* Network thread only: cancel a call that runs; done() runs with OS_ERR_CANCELLED, later, never from within.
+** Nothing happens when the call has ended already. */
 void os_net_cancel(struct os_net *net, struct os_http_call *call);
 
 /* Is the command being interrupted? Called about every 50 ms while waiting; keeper's thread. */

@@ -1,0 +1,175 @@
+/* roundtrip.c - calls as values, and one call from the keeper's thread with waiting.
+**
+** The request that travels is a private copy (struct trip), so that an interrupted keeper can walk away and
+*free what
+** it has while libcurl still reads: a resolver that hangs keeps the network thread for half a minute. The
+*trip is
+** counted: by the keeper, by the call on its way, and by the task that cancels it; the last one frees it.
+*/
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+#include "base/alloc.h"
+#include "net/http.h"
+
+enum { PROBE_MS = 50 };
+
+struct trip {
+  struct os_http_call call;
+  struct os_net *net;
+  struct os_net_task start, cancel;
+  atomic_int references;
+  pthread_mutex_t lock;
+  pthread_cond_t arrived;
+  bool done; /* guarded by lock */
+  char *method, *path, *body, *content_type;
+};
+
+void os_http_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *method,
+                       const char *path) {
+  memset(call, 0, sizeof *call);
+  call->endpoint = endpoint;
+  call->method = method;
+  call->path = path;
+  call->retry_after = -1;
+  os_buf_init(&call->answer, 0);
+}
+
+void os_http_call_free(struct os_http_call *call) {
+  os_buf_free(&call->answer);
+}
+
+static void trip_unref(struct trip *trip) {
+  if (atomic_fetch_sub(&trip->references, 1) != 1) return;
+  os_http_call_free(&trip->call);
+  os_endpoint_unref(trip->call.endpoint);
+  pthread_cond_destroy(&trip->arrived);
+  pthread_mutex_destroy(&trip->lock);
+  os_free(trip->method);
+  os_free(trip->path);
+  os_free(trip->body);
+  os_free(trip->content_type);
+  os_free(trip);
+}
+
+/* ---- on the network thread ---- */
+
+static void trip_start(void *arg) {
+  struct trip *trip = arg;
+  os_net_start(trip->net, &trip->call);
+}
+
+static void trip_cancel(void *arg) {
+  struct trip *trip = arg;
+  os_net_cancel(trip->net, &trip->call);
+  trip_unref(trip);
+}
+
+static void trip_done(struct os_http_call *call) {
+  struct trip *trip = call->owner;
+  pthread_mutex_lock(&trip->lock);
+  trip->done = true;
+  pthread_cond_signal(&trip->arrived);
+  pthread_mutex_unlock(&trip->lock);
+  trip_unref(trip);
+}
+
+/* ---- on the keeper's thread ---- */
+
+static struct trip *trip_new(struct os_net *net, const struct os_http_call *call) {
+  pthread_condattr_t monotonic;
+  struct trip *trip = os_calloc(1, sizeof *trip);
+  if (!trip) return NULL;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&trip->arrived, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  pthread_mutex_init(&trip->lock, NULL);
+  atomic_init(&trip->references, 1);
+  trip->net = net;
+  trip->method = os_strdup(call->method);
+  trip->path = os_strdup(call->path);
+  trip->body = call->body_len ? os_strndup(call->body, call->body_len) : NULL;
+  trip->content_type = os_strdup(call->content_type);
+  os_http_call_init(&trip->call, os_endpoint_ref(call->endpoint), trip->method, trip->path);
+  if (!trip->method || !trip->path || (call->body_len && !trip->body) ||
+      (call->content_type && !trip->content_type)) {
+    trip_unref(trip);
+    return NULL;
+  }
+  trip->call.body = trip->body;
+  trip->call.body_len = call->body_len;
+  trip->call.content_type = trip->content_type;
+  trip->call.body_is_gzip = call->body_is_gzip;
+  trip->call.timeout = call->timeout;
+  trip->call.max_answer = call->max_answer;
+  trip->call.done = trip_done;
+  trip->call.owner = trip;
+  trip->start = (struct os_net_task){.fn = trip_start, .arg = trip};
+  trip->cancel = (struct os_net_task){.fn = trip_cancel, .arg = trip};
+  return trip;
+}
+
+/* True when the answer is there, false after PROBE_MS. */
+static bool wait_a_little(struct trip *trip) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_nsec += PROBE_MS * 1000000L;
+  if (until.tv_nsec >= 1000000000L) {
+    until.tv_nsec -= 1000000000L;
+    until.tv_sec++;
+  }
+  pthread_mutex_lock(&trip->lock);
+  while (!trip->done)
+    if (pthread_cond_timedwait(&trip->arrived, &trip->lock, &until)) break;
+  bool done = trip->done;
+  pthread_mutex_unlock(&trip->lock);
+  return done;
+}
+
+static bool interrupted(const struct os_probe *probe) {
+  return probe && probe->interrupted && probe->interrupted(probe->ctx);
+}
+
+static void take_outcome(struct os_http_call *call, struct trip *trip) {
+  struct os_buf empty = call->answer;
+  call->answer = trip->call.answer;
+  trip->call.answer = empty;
+  call->status = trip->call.status;
+  memcpy(call->content_type_answered, trip->call.content_type_answered, sizeof call->content_type_answered);
+  call->retry_after = trip->call.retry_after;
+  call->seconds = trip->call.seconds;
+  call->bytes_sent = trip->call.bytes_sent;
+  call->bytes_received = trip->call.bytes_received;
+  call->maybe_sent = trip->call.maybe_sent;
+  call->error = trip->call.error;
+}
+
+int os_http_roundtrip(struct os_net *net, struct os_http_call *call, const struct os_probe *probe,
+                      struct os_error *error) {
+  if (interrupted(probe)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
+  struct trip *trip = trip_new(net, call);
+  if (!trip) return os_fail_nomem(error);
+  atomic_fetch_add(&trip->references, 1); /* for the call on its way */
+  if (!os_net_post(net, &trip->start)) {
+    trip_unref(trip);
+    trip_unref(trip);
+    return os_fail(error, OS_ERR_CANCELLED, "the network thread is stopping");
+  }
+  while (!wait_a_little(trip)) {
+    if (!interrupted(probe)) continue;
+    os_http_call_free(call);
+    os_http_call_init(call, call->endpoint, call->method, call->path);
+    call->maybe_sent = true;                /* nobody knows */
+    atomic_fetch_add(&trip->references, 1); /* for the cancelling task */
+    if (!os_net_post(net, &trip->cancel)) trip_unref(trip);
+    trip_unref(trip);
+    return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
+  }
+  take_outcome(call, trip);
+  trip_unref(trip);
+  if (call->error.code == OS_OK) return OS_OK;
+  if (error) *error = call->error;
+  return (int)call->error.code;
+}
