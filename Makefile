@@ -25,7 +25,9 @@ VERSION := $(shell cat VERSION)
 ROOMS ?= base config net aws cluster ledger format pipeline operations surface
 
 Q = $(if $(V),,@)
-say = $(if $(V),,@printf '  %-8s %s\n' '$1' '$2';)
+# the short lines are left out under make -s, too (MAKEFLAGS begins with its letters)
+SILENT = $(findstring s,$(firstword -$(MAKEFLAGS)))
+say = $(if $(V)$(SILENT),$(if $(V),,@),@printf '  %-8s %s\n' '$1' '$2';)
 
 # ---- flags --------------------------------------------------------------------------------------------------
 PKGS = libcurl openssl jansson libisal libzstd
@@ -170,6 +172,11 @@ bench: $(SO)
 
 lint:
 	scripts/lint
+# what scripts/lint gives to the analysers
+print-flags: $(GENERATED)
+	@echo '$(subst ','\'',$(ALL_CFLAGS))'
+print-clang:
+	@echo $(CLANG)
 
 format:
 	clang-format -i $(shell git ls-files 'ext/*.c' 'ext/*.h' 'tests/*.c' 'tests/*.h')
@@ -181,7 +188,7 @@ demo-stop:
 	scripts/dev-cluster stop
 
 clean:
-	rm -rf build build-asan build-ubsan build-tsan build-coverage build-fuzz $(if $(filter-out /,$(BUILD)),$(BUILD))
+	rm -rf build build-asan build-ubsan build-tsan build-coverage build-fuzz build-lint* $(if $(filter-out /,$(BUILD)),$(BUILD))
 
 help:
 	@echo 'make               build $(SO); in sqlite3: .load $(SO:.so=)'
@@ -203,5 +210,5 @@ help:
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
 .PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan coverage fuzz-quick \
-  fuzz-build bench lint format demo demo-stop clean help FORCE
+  fuzz-build bench lint print-flags print-clang format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:
