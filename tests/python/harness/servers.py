@@ -111,3 +111,6 @@ class Certificates:
         self._openssl("ca", "-batch", "-config", name + ".cnf", "-cert", "ca.pem", "-keyfile", "ca.key", "-in", name + ".csr",
                       "-out", name + ".pem", "-startdate", dates[0], "-enddate", dates[1], "-notext")
         return str(folder / (name + ".pem")), str(folder / (name + ".key"))
+
+
+HTML_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
