@@ -1,0 +1,483 @@
+/* json_scan.c - the strict JSON splitter of json_scan.h: the hot path of every JSON load.
+**
+** One pass over the bytes, no tree, no recursion: nesting is a bit a level. Strings are skimmed sixteen bytes
+*at a
+** time for the four things that matter in them (quote, backslash, control character, non-ASCII), everything
+*else is
+** a jump on one byte. Blanks outside strings are dropped, because a `_bulk` body is NDJSON and a line break
+*inside
+** a document would end its line. Calls base/ only.
+*/
+#include "format/json_scan.h"
+#include <string.h>
+#include "base/simd.h"
+#include "format/record.h"
+
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+struct output {      /* where the document is assembled once something had to go */
+  const char *piece; /* first input byte that was not copied yet */
+  size_t len;        /* bytes in scratch */
+  bool changed;
+};
+
+void os_json_scan_init(struct os_json_scan *scan) {
+  scan->picks = 0;
+  scan->pick_lengths = 0;
+  os_buf_init(&scan->scratch, 0);
+}
+
+void os_json_scan_free(struct os_json_scan *scan) {
+  os_buf_free(&scan->scratch);
+}
+
+int os_json_scan_pick(struct os_json_scan *scan, const char *name, bool cut) {
+  size_t len = strlen(name);
+  for (int i = 0; i < scan->picks; i++) {
+    if (scan->pick[i].name_len == len && !memcmp(scan->pick[i].name, name, len)) {
+      scan->pick[i].cut |= cut;
+      return i;
+    }
+  }
+  if (scan->picks == OS_JSON_PICKS) return -1;
+  scan->pick[scan->picks] = (struct os_json_pick){.name = name, .name_len = len, .cut = cut};
+  scan->pick_lengths |= UINT64_C(1) << (len & 63);
+  return scan->picks++;
+}
+
+enum os_json_kind os_json_kind_of(char first) {
+  switch (first) {
+  case '{': return OS_JSON_OBJECT;
+  case '[': return OS_JSON_ARRAY;
+  case '"': return OS_JSON_STRING;
+  case 't': return OS_JSON_TRUE;
+  case 'f': return OS_JSON_FALSE;
+  case 'n': return OS_JSON_NULL;
+  default: return first == '-' || (first >= '0' && first <= '9') ? OS_JSON_NUMBER : OS_JSON_NOTHING;
+  }
+}
+
+const char *os_json_kind_name(enum os_json_kind kind) {
+  static const char *const names[] = {"nothing",  "an object", "an array", "a string",
+                                      "a number", "true",      "false",    "null"};
+  return names[kind];
+}
+
+static inline bool is_digit(char c) {
+  return (unsigned char)(c - '0') < 10;
+}
+
+static int hex_value(char c) {
+  if (is_digit(c)) return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/* ---- escapes, decoded only where a name or an id asks for it ---- */
+
+static unsigned unit_at(const char *hex) { /* four digits that the scan has checked */
+  unsigned unit = 0;
+  for (int i = 0; i < 4; i++)
+    unit = unit << 4 | (unsigned)hex_value(hex[i]);
+  return unit;
+}
+
+/* The character at *text (which moves on) as UTF-8 in out[4]; the text has been validated. Returns its
+ * length. */
+static size_t decode_next(const char **text, const char *end, char out[4]) {
+  const char *p = *text;
+  if (*p != '\\') {
+    out[0] = *p;
+    *text = p + 1;
+    return 1;
+  }
+  static const char from[] = "bfnrt", to[] = "\b\f\n\r\t";
+  if (p[1] != 'u') {
+    const char *known = strchr(from, p[1]);
+    out[0] = known ? to[known - from] : p[1];
+    *text = p + 2;
+    return 1;
+  }
+  unsigned code = unit_at(p + 2);
+  p += 6;
+  if (code >= 0xD800 && code < 0xDC00 && end - p >= 6 && p[0] == '\\' &&
+      p[1] == 'u') { /* RFC 8259 section 7 */
+    unsigned low = unit_at(p + 2);
+    if (low >= 0xDC00 && low < 0xE000) {
+      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+      p += 6;
+    }
+  }
+  *text = p;
+  if (code < 0x80) {
+    out[0] = (char)code;
+    return 1;
+  }
+  size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  for (size_t i = len - 1; i > 0; i--, code >>= 6)
+    out[i] = (char)(0x80 | (code & 0x3F));
+  out[0] = (char)((0xF00 >> len & 0xF0) | code);
+  return len;
+}
+
+size_t os_json_decoded_len(const char *text, size_t len) {
+  const char *end = text + len;
+  size_t total = 0;
+  char out[4];
+  while (text < end)
+    total += decode_next(&text, end, out);
+  return total;
+}
+
+static bool decoded_equals(const char *text, size_t len, const char *name, size_t name_len) {
+  const char *end = text + len;
+  size_t done = 0;
+  char out[4];
+  while (text < end) {
+    size_t n = decode_next(&text, end, out);
+    if (name_len - done < n || memcmp(name + done, out, n)) return false;
+    done += n;
+  }
+  return done == name_len;
+}
+
+static struct os_json_pick *find_pick(struct os_json_scan *s, const char *key, size_t len) {
+  for (int i = 0; i < s->picks; i++) {
+    struct os_json_pick *pick = &s->pick[i];
+    if (s->escaped ? decoded_equals(key, len, pick->name, pick->name_len)
+                   : len == pick->name_len && !memcmp(key, pick->name, len))
+      return pick;
+  }
+  return NULL;
+}
+
+/* ---- strings ---- */
+
+static const char *fail_at(struct os_json_scan *s, enum os_json_fault fault, const char *at,
+                           const char *expected) {
+  s->fault = fault;
+  s->at = at;
+  s->expected = expected;
+  return NULL;
+}
+
+static const char IN_STRING[] = "the closing quote of a string";
+
+/* Length of the UTF-8 sequence at p, 0: none begins here, -1: so far good, but the input ends. RFC 3629
+ * section 4. */
+static inline int utf8_length(const unsigned char *p, const unsigned char *end) {
+  unsigned char lead = p[0], low = 0x80, high = 0xBF;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  int len = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (lead == 0xE0) low = 0xA0;  /* shorter forms exist */
+  if (lead == 0xED) high = 0x9F; /* surrogates */
+  if (lead == 0xF0) low = 0x90;
+  if (lead == 0xF4) high = 0x8F; /* beyond U+10FFFF */
+  if (end - p < 2) return -1;
+  if (p[1] < low || p[1] > high) return 0;
+  for (int i = 2; i < len; i++) {
+    if (end - p <= i) return -1;
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  }
+  return len;
+}
+
+static const char *skip_utf8(struct os_json_scan *s, const char *p, const char *end) {
+  do {
+    int len = utf8_length((const unsigned char *)p, (const unsigned char *)end);
+    if (len < 0) return fail_at(s, OS_JSON_MORE, end, IN_STRING);
+    if (len == 0) return fail_at(s, OS_JSON_UTF8, p, "UTF-8");
+    p += len;
+  } while (p < end && (unsigned char)*p >= 0x80);
+  return p;
+}
+
+static const char *skip_escape(struct os_json_scan *s, const char *p, const char *end) {
+  s->escaped = true;
+  if (end - p < 2) return fail_at(s, OS_JSON_MORE, end, IN_STRING);
+  switch (p[1]) {
+  case '"':
+  case '\\':
+  case '/':
+  case 'b':
+  case 'f':
+  case 'n':
+  case 'r':
+  case 't': return p + 2;
+  case 'u': break;
+  default: return fail_at(s, OS_JSON_ESCAPE, p, "an escape sequence");
+  }
+  for (int i = 2; i < 6; i++) {
+    if (end - p <= i) return fail_at(s, OS_JSON_MORE, end, IN_STRING);
+    if (hex_value(p[i]) < 0) return fail_at(s, OS_JSON_ESCAPE, p, "an escape sequence");
+  }
+  return p + 6;
+}
+
+/* p stands behind the opening quote. Returns the closing one, or NULL with the fault set. */
+static inline const char *skip_string(struct os_json_scan *s, const char *p, const char *end) {
+  const os_simd_vec quote = os_simd_splat('"'), slash = os_simd_splat('\\'), control = os_simd_splat(0x1f);
+  while (LIKELY(p < end)) {
+    os_simd_vec v = os_simd_load(p);
+    os_simd_vec special =
+        os_simd_or(os_simd_or(os_simd_eq(v, quote), os_simd_eq(v, slash)), os_simd_le(v, control));
+    uint32_t mask = os_simd_mask(os_simd_or(special, v)); /* v's own top bits: not ASCII */
+    if (!mask) {
+      p += OS_SIMD_WIDTH;
+      continue;
+    }
+    p += os_simd_first(mask);
+    if (UNLIKELY(p >= end)) break;
+    if (LIKELY(*p == '"')) return p;
+    if ((unsigned char)*p >= 0x80)
+      p = skip_utf8(s, p, end);
+    else if (*p == '\\')
+      p = skip_escape(s, p, end);
+    else
+      p = fail_at(s, OS_JSON_CONTROL, p, IN_STRING);
+    if (!p) return NULL;
+  }
+  return fail_at(s, OS_JSON_MORE, end, IN_STRING);
+}
+
+/* ---- numbers and words ---- */
+
+static inline const char *skip_digits(struct os_json_scan *s, const char *p, const char *end) {
+  if (p >= end) return fail_at(s, OS_JSON_MORE, end, "a digit");
+  if (!is_digit(*p)) return fail_at(s, OS_JSON_UNEXPECTED, p, "a digit");
+  do
+    p++;
+  while (p < end && is_digit(*p));
+  return p;
+}
+
+static inline const char *skip_number(struct os_json_scan *s, const char *p, const char *end) {
+  if (*p == '-') p++;
+  if (p < end && *p == '0')
+    p++; /* no digit may follow a leading zero: whatever comes next is judged by the caller */
+  else if (!(p = skip_digits(s, p, end)))
+    return NULL;
+  if (p < end && *p == '.' && !(p = skip_digits(s, p + 1, end))) return NULL;
+  if (p < end && (*p | 0x20) == 'e') {
+    p++;
+    if (p < end && (*p == '+' || *p == '-')) p++;
+    p = skip_digits(s, p, end);
+  }
+  return p;
+}
+
+static inline const char *skip_word(struct os_json_scan *s, const char *p, const char *end, const char *word,
+                                    size_t len) {
+  size_t there = (size_t)(end - p) < len ? (size_t)(end - p) : len;
+  if (memcmp(p, word, there)) return fail_at(s, OS_JSON_UNEXPECTED, p, "a value");
+  if (there < len) return fail_at(s, OS_JSON_MORE, end, "a value");
+  return p + len;
+}
+
+/* ---- output ---- */
+
+static bool copy_long(struct os_json_scan *s, struct output *out, const char *to) {
+  size_t len = (size_t)(to - out->piece);
+  s->scratch.len = out->len;
+  if (!os_buf_reserve(&s->scratch, len + OS_SIMD_WIDTH)) return false;
+  memcpy(s->scratch.data + out->len, out->piece, len);
+  out->len += len;
+  return true;
+}
+
+/* Append the input from out->piece to `to`. Most pieces are a few bytes: one unaligned vector moves them. */
+static inline bool copy_piece(struct os_json_scan *s, struct output *out, const char *to) {
+  size_t len = (size_t)(to - out->piece);
+  out->changed = true;
+  if (LIKELY(len <= OS_SIMD_WIDTH && out->len + OS_SIMD_WIDTH <= s->scratch.cap)) {
+    os_simd_store(s->scratch.data + out->len, os_simd_load(out->piece));
+    out->len += len;
+    return true;
+  }
+  return copy_long(s, out, to);
+}
+
+/* Drop the blanks at p, if any. Returns the next byte, or NULL with the fault set: `expected` should follow.
+ */
+static inline const char *drop_blanks(struct os_json_scan *s, struct output *out, const char *p,
+                                      const char *end, const char *expected) {
+  if (UNLIKELY(p >= end)) return fail_at(s, OS_JSON_MORE, end, expected);
+  if (LIKELY((unsigned char)*p > ' ') || !os_json_blank(*p)) return p;
+  if (UNLIKELY(!copy_piece(s, out, p))) return fail_at(s, OS_JSON_NOMEM, p, expected);
+  do {
+    if (*p == '\n') {
+      s->breaks++;
+      s->last_break = p;
+    }
+    p++;
+  } while (p < end && os_json_blank(*p));
+  out->piece = p;
+  return p < end ? p : fail_at(s, OS_JSON_MORE, end, expected);
+}
+
+static void note_pick(struct os_json_pick *pick, const char *value, const char *end) {
+  pick->times++;
+  pick->kind = os_json_kind_of(*value);
+  bool string = pick->kind == OS_JSON_STRING;
+  pick->text = value + string;
+  pick->len = (size_t)(end - value) - 2 * (size_t)string;
+}
+
+static inline void set_level(struct os_json_scan *s, size_t level, bool object) {
+  uint64_t bit = UINT64_C(1) << (level & 63);
+  if (object)
+    s->nesting[level >> 6] |= bit;
+  else
+    s->nesting[level >> 6] &= ~bit;
+}
+
+static void reset(struct os_json_scan *s, const char *p) {
+  s->fault = OS_JSON_FINE;
+  s->too_deep = false;
+  s->breaks = 0;
+  s->last_break = NULL;
+  s->scratch.failed = false;
+  s->kind = os_json_kind_of(*p);
+  for (int i = 0; i < s->picks; i++) {
+    s->pick[i].times = 0;
+    s->pick[i].kind = OS_JSON_NOTHING;
+    s->pick[i].text = NULL;
+    s->pick[i].len = 0;
+  }
+}
+
+#define BLANKS(expected)                                                                                     \
+  do {                                                                                                       \
+    if (!(p = drop_blanks(s, &out, p, end, expected))) return false;                                         \
+  } while (0)
+#define UNEXPECTED(expected) return (void)fail_at(s, OS_JSON_UNEXPECTED, p, expected), false
+
+bool os_json_scan(struct os_json_scan *s, const char *p, const char *end) {
+  struct output out = {.piece = p, .len = 0, .changed = false};
+  struct os_json_pick *pick = NULL; /* the member being read, while depth is 1 inside it */
+  const char *picked = NULL;        /* its value */
+  size_t before_cut = 0;            /* scratch length to return to */
+  size_t depth = 0;
+  bool object = false;
+
+  if (p >= end) return (void)fail_at(s, OS_JSON_MORE, end, "a value"), false;
+  reset(s, p);
+
+value:
+  switch (*p) {
+  case '"':
+    if (!(p = skip_string(s, p + 1, end))) return false;
+    p++;
+    break;
+  case '-':
+  case '0':
+  case '1':
+  case '2':
+  case '3':
+  case '4':
+  case '5':
+  case '6':
+  case '7':
+  case '8':
+  case '9':
+    if (!(p = skip_number(s, p, end))) return false;
+    break;
+  case '{':
+  case '[':
+    if (UNLIKELY(depth >= OS_JSON_DEPTH_MAX - 1)) {
+      s->too_deep = true;
+      if (depth >= OS_JSON_NESTING) return (void)fail_at(s, OS_JSON_DEEP, p, "less nesting"), false;
+    }
+    if (depth) set_level(s, depth - 1, object);
+    depth++;
+    object = *p++ == '{';
+    BLANKS(object ? "a member name in quotes or '}'" : "a value or ']'");
+    if (*p == (object ? '}' : ']')) goto close;
+    if (!object) goto value;
+    if (*p != '"') UNEXPECTED("a member name in quotes or '}'");
+    goto name;
+  case 't':
+    if (!(p = skip_word(s, p, end, "true", 4))) return false;
+    break;
+  case 'f':
+    if (!(p = skip_word(s, p, end, "false", 5))) return false;
+    break;
+  case 'n':
+    if (!(p = skip_word(s, p, end, "null", 4))) return false;
+    break;
+  default: UNEXPECTED("a value");
+  }
+
+after_value:
+  if (!depth) goto done;
+  if (depth == 1 && pick) {
+    note_pick(pick, picked, p);
+    if (pick->cut) {
+      pick = NULL;
+      out.len = before_cut; /* whatever blanks inside the member made us copy */
+      out.piece = p;
+      BLANKS("',' or '}'");
+      if (*p == ',') { /* goes with the member */
+        out.piece = ++p;
+        BLANKS("a member name in quotes");
+        if (*p != '"') UNEXPECTED("a member name in quotes");
+        goto name;
+      }
+      if (*p != '}') UNEXPECTED("',' or '}'");
+      if (s->scratch.data[out.len - 1] == ',') out.len--; /* it was the last member */
+      goto close;
+    }
+    pick = NULL;
+  }
+  BLANKS(object ? "',' or '}'" : "',' or ']'");
+  if (*p == ',') {
+    p++;
+    if (!object) {
+      BLANKS("a value");
+      goto value;
+    }
+    BLANKS("a member name in quotes");
+    if (*p != '"') UNEXPECTED("a member name in quotes");
+    goto name;
+  }
+  if (*p != (object ? '}' : ']')) UNEXPECTED(object ? "',' or '}'" : "',' or ']'");
+
+close:
+  p++;
+  if (--depth) object = s->nesting[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
+  goto after_value;
+
+name : {
+  const char *key = p;
+  s->escaped = false;
+  if (!(p = skip_string(s, p + 1, end))) return false;
+  size_t len = (size_t)(p - key - 1);
+  p++;
+  if (depth == 1 && ((s->pick_lengths >> (len & 63) & 1) || s->escaped) &&
+      (pick = find_pick(s, key + 1, len)) && pick->cut) {
+    if (!copy_piece(s, &out, key)) return (void)fail_at(s, OS_JSON_NOMEM, key, "memory"), false;
+    before_cut = out.len;
+    out.piece = key;
+  }
+  BLANKS("':'");
+  if (*p != ':') UNEXPECTED("':'");
+  p++;
+  BLANKS("a value");
+  picked = p;
+  goto value;
+}
+
+done:
+  s->end = p;
+  s->doc = out.piece;
+  s->doc_len = (size_t)(p - out.piece);
+  if (out.changed) {
+    if (!copy_piece(s, &out, p)) return (void)fail_at(s, OS_JSON_NOMEM, p, "memory"), false;
+    s->scratch.len = out.len;
+    s->doc = s->scratch.data;
+    s->doc_len = out.len;
+  }
+  return true;
+}
