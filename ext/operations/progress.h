@@ -1,0 +1,42 @@
+/* progress.h - how far a load is, on stderr: one redrawn line on a terminal, or a JSON object a second. Pure
+*apart from
+** the write; keeper's thread.
+*/
+#ifndef OS_OPERATIONS_PROGRESS_H
+#define OS_OPERATIONS_PROGRESS_H
+#include <stdint.h>
+#include "operations/job.h"
+
+struct os_progress_state { /* what is known at this moment */
+  int64_t job;
+  const char *index;
+  int64_t files, files_done;
+  uint64_t bytes_total; /* on disk, of the files to load; 0: not known (standard input) */
+  uint64_t bytes_read;
+  uint64_t documents; /* read */
+  uint64_t refused, retries;
+  int in_flight, window;
+  bool paused;
+};
+
+struct os_progress_meter {
+  enum os_progress_kind kind;
+  double started, last_drawn; /* monotonic */
+  uint64_t last_bytes, last_documents;
+  double documents_rate, bytes_rate; /* smoothed, per second */
+  bool drawn;                        /* a line stands on the terminal */
+};
+
+void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind);
+/* Draw when it is time (a terminal: 5 times a second; JSON: once a second). */
+void os_progress_update(struct os_progress_meter *meter, const struct os_progress_state *state);
+/* The last state; ends the line. */
+void os_progress_end(struct os_progress_meter *meter, const struct os_progress_state *state);
+/* "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62 %  ETA 0:42  2 refused  1 retries", at most
+ * `columns` wide. Pure. */
+void os_progress_text(const struct os_progress_meter *meter, const struct os_progress_state *state,
+                      double now, char *out, size_t out_size, int columns);
+/* {"job":12,"elapsed":…,"files":…,…} in one line. Pure. */
+void os_progress_json(const struct os_progress_meter *meter, const struct os_progress_state *state,
+                      double now, char *out, size_t out_size);
+#endif

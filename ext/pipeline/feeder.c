@@ -1,0 +1,474 @@
+/* feeder.c - turns records into bulk actions and fills batches with them: ids computed or taken, both caps
+*kept,
+** and for one explicit id the order of its records.
+**
+** Ordering ("the last record wins"): the gate knows which batch carries an id. A record whose id is in a
+*batch that
+** is on its way is parked: put into a second batch that is sent only after the ones it depends on are
+*settled.
+** Within one batch the server applies items of one id in order (bulk API page), so for `index` they may share
+*it;
+** `update` and `create` may not, because a repetition of the first after the second would change the result.
+**
+** Single-threaded: a reader thread's, or the keeper's when it pushes.
+*/
+#include <string.h>
+#include "base/alloc.h"
+#include "base/text.h"
+#include "pipeline/pipeline_int.h"
+
+enum { REFUSALS_A_BATCH = 1000, COMPUTED_DIGITS = 12 };
+
+int os_feeder_init(struct os_feeder *feeder, struct os_pipeline *pipeline, bool gated) {
+  memset(feeder, 0, sizeof *feeder);
+  feeder->pipeline = pipeline;
+  feeder->gated = gated;
+  os_gate_init(&feeder->gate);
+  os_buf_init(&feeder->action, 0);
+  return OS_OK;
+}
+
+/* A batch that never went to the sink goes back as it came. */
+static void give_back(struct os_feeder *feeder, struct os_batch *batch) {
+  if (!batch) return;
+  os_batch_reset(batch);
+  os_queue_push(&feeder->pipeline->pool, &batch->link);
+}
+
+void os_feeder_free(struct os_feeder *feeder) {
+  struct os_pipeline *pipeline = feeder->pipeline;
+  while (feeder->spare) {
+    struct os_batch *next = feeder->spare->next_outstanding;
+    give_back(feeder, feeder->spare);
+    feeder->spare = next;
+  }
+  if (feeder->current) atomic_fetch_sub(&pipeline->travelling, 1);
+  if (feeder->parked) atomic_fetch_sub(&pipeline->travelling, 1);
+  give_back(feeder, feeder->current);
+  give_back(feeder, feeder->parked);
+  os_gate_free(&feeder->gate);
+  os_buf_free(&feeder->action);
+  feeder->current = feeder->parked = NULL;
+}
+
+/* ---- batches: taking, sealing, seeing them back
+ * ------------------------------------------------------------- */
+
+/* The keeper is done with a batch: its ids are free, and so is it. */
+static void seen_back(struct os_feeder *feeder, struct os_batch *batch) {
+  struct os_batch **at = &feeder->outstanding;
+  while (*at && *at != batch)
+    at = &(*at)->next_outstanding;
+  if (*at) *at = batch->next_outstanding;
+  for (size_t i = 0; i < batch->hash_count; i++)
+    os_gate_release(&feeder->gate, batch->hashes[i], batch);
+  os_batch_reset(batch);
+  batch->next_outstanding = feeder->spare;
+  feeder->spare = batch;
+}
+
+/* Take note of every batch that came back; wait up to timeout_ms for the first. */
+static void reap(struct os_feeder *feeder, int timeout_ms) {
+  struct os_queue_link *link;
+  while ((link = os_queue_pop(&feeder->pipeline->pool, timeout_ms))) {
+    seen_back(feeder, (struct os_batch *)link);
+    timeout_ms = 0;
+    if (!feeder->gated) break; /* other readers want some too */
+  }
+}
+
+/* An empty batch. OS_ERR_BUSY: a pusher must first take and return one; OS_ERR_CANCELLED: stopped. */
+static int acquire(struct os_feeder *feeder, struct os_batch **out) {
+  struct os_pipeline *pipeline = feeder->pipeline;
+  while (!feeder->spare) {
+    if (atomic_load(&pipeline->stop)) return OS_ERR_CANCELLED;
+    reap(feeder, pipeline->pushing ? 0 : 100);
+    if (!feeder->spare && pipeline->pushing) return OS_ERR_BUSY;
+  }
+  struct os_batch *batch = feeder->spare;
+  feeder->spare = batch->next_outstanding;
+  batch->next_outstanding = NULL;
+  batch->sequence = atomic_fetch_add(&pipeline->next_sequence, 1) + 1;
+  atomic_fetch_add(&pipeline->travelling, 1);
+  *out = batch;
+  return OS_OK;
+}
+
+static void seal(struct os_feeder *feeder, struct os_batch **slot) {
+  struct os_batch *batch = *slot;
+  *slot = NULL;
+  if (feeder->gated) {
+    batch->next_outstanding = feeder->outstanding;
+    feeder->outstanding = batch;
+  }
+  if (batch->item_count) {
+    os_sink_accept(batch);
+  } else { /* rejects, holes, ends of sources: nothing to send */
+    batch->finished = true;
+    os_pipeline_settle(batch);
+  }
+}
+
+static bool depends_on_outstanding(const struct os_feeder *feeder, const struct os_batch *parked) {
+  for (const struct os_batch *batch = feeder->outstanding; batch; batch = batch->next_outstanding)
+    if (batch->sequence <= parked->waits_for) return true;
+  return false;
+}
+
+static void seal_current(struct os_feeder *feeder) {
+  if (feeder->current) seal(feeder, &feeder->current);
+  if (!feeder->parked) return;
+  reap(feeder, 0);
+  if (!depends_on_outstanding(feeder, feeder->parked)) seal(feeder, &feeder->parked);
+}
+
+/* Send the parked batch, waiting until what it depends on is settled. */
+static int send_parked(struct os_feeder *feeder) {
+  seal_current(feeder);
+  while (feeder->parked) {
+    if (atomic_load(&feeder->pipeline->stop)) return OS_ERR_CANCELLED;
+    if (!depends_on_outstanding(feeder, feeder->parked)) {
+      seal(feeder, &feeder->parked);
+      break;
+    }
+    reap(feeder, feeder->pipeline->pushing ? 0 : 100);
+    if (feeder->pipeline->pushing && depends_on_outstanding(feeder, feeder->parked)) return OS_ERR_BUSY;
+  }
+  return OS_OK;
+}
+
+/* ---- choosing the batch for a record
+ * ------------------------------------------------------------------------ */
+
+static bool fits(const struct os_feeder *feeder, const struct os_batch *batch, size_t need) {
+  const struct os_pipeline_options *options = &feeder->pipeline->options;
+  uint64_t cap = options->batch_bytes;
+  uint64_t learned = atomic_load_explicit(&options->endpoint->learned_max_body, memory_order_relaxed);
+  if (learned && learned < cap) cap = learned;
+  if (batch->records >= options->batch_size) return false;
+  if (batch->refusal_count >= REFUSALS_A_BATCH || batch->refusal_bytes > options->batch_bytes) return false;
+  return !batch->item_count || batch->body.len + need <= cap;
+}
+
+/* current, with room for `need` bytes */
+static int current_batch(struct os_feeder *feeder, size_t need, struct os_batch **out) {
+  if (feeder->current && !fits(feeder, feeder->current, need)) seal_current(feeder);
+  if (!feeder->current) {
+    int rc = acquire(feeder, &feeder->current);
+    if (rc) return rc;
+  }
+  *out = feeder->current;
+  return OS_OK;
+}
+
+/* The batch that keeps the order of records with this id. */
+static int ordered_batch(struct os_feeder *feeder, uint64_t hash, enum os_op op, size_t need,
+                         struct os_batch **out) {
+  for (;;) {
+    int rc = OS_OK;
+    struct os_batch *holder = os_gate_find(&feeder->gate, hash);
+    if (!holder) return current_batch(feeder, need, out);
+    if (holder == feeder->current || holder == feeder->parked) {
+      if (op == OS_OP_INDEX && fits(feeder, holder, need)) {
+        *out = holder;
+        return OS_OK;
+      }
+      if (holder == feeder->current)
+        seal(feeder, &feeder->current); /* from here on it is on its way */
+      else
+        rc = send_parked(feeder);
+      if (rc) return rc;
+      continue;
+    }
+    reap(feeder, 0);
+    if (os_gate_find(&feeder->gate, hash) != holder) continue;
+    if (feeder->parked && !fits(feeder, feeder->parked, need)) {
+      rc = send_parked(feeder);
+    } else if (!feeder->parked) {
+      rc = acquire(feeder, &feeder->parked);
+    } else {
+      if (holder->sequence > feeder->parked->waits_for) feeder->parked->waits_for = holder->sequence;
+      *out = feeder->parked;
+      return OS_OK;
+    }
+    if (rc) return rc;
+  }
+}
+
+/* ---- action lines
+ * -------------------------------------------------------------------------------------------- */
+
+static void put_digits(char *out, uint64_t value, int width) {
+  for (int i = width - 1; i >= 0; i--) {
+    out[i] = (char)('0' + value % 10);
+    value /= 10;
+  }
+}
+
+/* The computed id: 16 characters that stand for source and content, then the offset, zero-padded so that ids
+*of one
+** source sort in its order (12 digits; more when a source is longer than a terabyte). */
+static void put_computed_id(struct os_buf *out, const struct os_source *source, uint64_t offset) {
+  char digits[20];
+  int width = COMPUTED_DIGITS;
+  for (uint64_t limit = 1000000000000u; offset >= limit && width < 20; limit *= 10)
+    width++;
+  put_digits(digits, offset, width);
+  os_buf_append(out, source->id_prefix, OS_ID_PREFIX);
+  os_buf_append(out, digits, (size_t)width);
+}
+
+static void put_text_member(struct os_buf *out, bool *first, const char *name, const char *text, size_t len) {
+  os_buf_puts(out, *first ? "\"" : ",\"");
+  os_buf_puts(out, name);
+  os_buf_puts(out, "\":\"");
+  os_buf_append(out, text, len);
+  os_buf_putc(out, '"');
+  *first = false;
+}
+
+static void build_action(struct os_feeder *feeder, enum os_op op, bool computed,
+                         const struct os_record *record) {
+  const struct os_pipeline_options *options = &feeder->pipeline->options;
+  struct os_buf *out = &feeder->action;
+  bool first = true;
+  os_buf_clear(out);
+  os_buf_puts(out, "{\"");
+  os_buf_puts(out, os_op_name(op));
+  os_buf_puts(out, "\":{");
+  if (computed) {
+    os_buf_puts(out, "\"_id\":\"");
+    put_computed_id(out, &options->sources[feeder->source], record->offset);
+    os_buf_putc(out, '"');
+    first = false;
+  } else if (record->id.text) {
+    put_text_member(out, &first, "_id", record->id.text, record->id.len);
+  }
+  if (record->routing.text)
+    put_text_member(out, &first, "routing", record->routing.text, record->routing.len);
+  if (record->version.text && options->external_version) {
+    os_buf_puts(out, first ? "\"version\":" : ",\"version\":");
+    os_buf_append(out, record->version.text, record->version.len);
+    first = false;
+    put_text_member(out, &first, "version_type", options->version_type, strlen(options->version_type));
+  }
+  if (op == OS_OP_UPDATE && options->retry_on_conflict > 0)
+    os_buf_printf(out, "%s\"retry_on_conflict\":%d", first ? "" : ",", options->retry_on_conflict);
+  os_buf_puts(out, "}}\n");
+}
+
+static const char update_head[] = "{\"doc\":", update_tail[] = ",\"doc_as_upsert\":true}";
+
+static size_t document_size(enum os_op op, size_t doc_len) {
+  return doc_len + 1 + (op == OS_OP_UPDATE ? sizeof update_head + sizeof update_tail - 2 : 0);
+}
+
+static void put_document(struct os_buf *body, enum os_op op, const char *doc, size_t len) {
+  if (op == OS_OP_UPDATE) os_buf_append(body, update_head, sizeof update_head - 1);
+  os_buf_append(body, doc, len);
+  if (op == OS_OP_UPDATE) os_buf_append(body, update_tail, sizeof update_tail - 1);
+  os_buf_putc(body, '\n');
+}
+
+/* ---- records and rejects
+ * ------------------------------------------------------------------------------------- */
+
+/* Where the record's exact bytes can be had again, should it be refused. */
+static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const struct os_record *record,
+                     struct os_item *item) {
+  const struct os_source *source = &feeder->pipeline->options.sources[feeder->source];
+  item->raw_len = (uint32_t)record->raw_len;
+  if (record->raw == record->doc && record->raw_len == record->doc_len && item->op != OS_OP_UPDATE) {
+    item->raw_at = OS_RAW_IS_DOCUMENT;
+    return true;
+  }
+  if (source->compression == OS_PLAIN && !source->is_stream) {
+    item->raw_at = OS_RAW_IN_SOURCE;
+    return true;
+  }
+  item->raw_at = (uint32_t)batch->raw.len;
+  os_buf_append(&batch->raw, record->raw, record->raw_len);
+  return !batch->raw.failed;
+}
+
+static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct os_item *item,
+                       const char *doc, size_t doc_len) {
+  const struct os_buf *action = &feeder->action;
+  item->at = (uint32_t)batch->body.len;
+  item->action_len = (uint32_t)action->len;
+  os_buf_append(&batch->body, action->data, action->len);
+  put_document(&batch->body, (enum os_op)item->op, doc, doc_len);
+  if (action->failed || batch->body.failed) return OS_ERR_NOMEM;
+  item->len = (uint32_t)batch->body.len - item->at;
+  if (!os_batch_add_item(batch, item)) return OS_ERR_NOMEM;
+  if (feeder->gated && item->id_hash &&
+      (!os_gate_put(&feeder->gate, item->id_hash, batch) || !os_batch_note_id(batch, item->id_hash)))
+    return OS_ERR_NOMEM;
+  return OS_OK;
+}
+
+/* A record that is well formed but cannot be sent as it is. */
+static int refuse_record(struct os_feeder *feeder, const struct os_record *record, uint64_t from,
+                         const char *type, const char *reason) {
+  struct os_batch *batch;
+  int rc = current_batch(feeder, 0, &batch);
+  if (rc) return rc;
+  struct os_refusal refusal = {.source = feeder->source,
+                               .offset = record->offset,
+                               .line = record->line,
+                               .op = feeder->pipeline->options.op,
+                               .type = os_strdup(type),
+                               .reason = os_strdup(reason),
+                               .document = os_strndup(record->doc, record->doc_len),
+                               .document_len = record->doc_len,
+                               .raw = os_strndup(record->raw, record->raw_len),
+                               .raw_len = record->raw_len};
+  batch->outcomes[OS_REFUSED]++;
+  if (!os_batch_refuse(batch, &refusal)) return OS_ERR_NOMEM;
+  return os_batch_cover(batch, feeder->source, from, record->end, record->end_line) ? OS_OK : OS_ERR_NOMEM;
+}
+
+static bool is_digits(const char *text, size_t len) {
+  for (size_t i = 0; i < len; i++)
+    if (!os_is_digit(text[i])) return false;
+  return len > 0;
+}
+
+/* NULL, or why this record cannot be sent. */
+static const char *unfit(const struct os_pipeline_options *options, const struct os_record *record,
+                         const char **type) {
+  bool needs_id = options->id_required || (options->op == OS_OP_UPDATE && !options->create_only);
+  if (!record->id.text && needs_id) {
+    *type = "id_missing";
+    return "the record has no id, and this load adds or changes documents by their id; give it one, or load "
+           "with "
+           "mode append";
+  }
+  if (options->external_version && record->version.text &&
+      !is_digits(record->version.text, record->version.len)) {
+    *type = "version_invalid";
+    return "the version is not a whole number";
+  }
+  return NULL;
+}
+
+int os_feeder_record(void *ctx, const struct os_record *record) {
+  struct os_feeder *feeder = ctx;
+  struct os_pipeline *pipeline = feeder->pipeline;
+  const struct os_pipeline_options *options = &pipeline->options;
+  const struct os_source *source = &options->sources[feeder->source];
+  if (atomic_load_explicit(&pipeline->stop, memory_order_relaxed)) return OS_ERR_CANCELLED;
+  uint64_t from = feeder->covered;
+  feeder->covered = record->end;
+  feeder->covered_line = record->end_line;
+  atomic_fetch_add_explicit(&feeder->pipeline->figures.records_read, 1, memory_order_relaxed);
+
+  const char *type, *reason = unfit(options, record, &type);
+  if (reason) return refuse_record(feeder, record, from, type, reason);
+
+  bool computed = !record->id.text && !options->server_ids && source->id_prefix[0];
+  enum os_op op = record->id.text ? options->op : computed ? OS_OP_CREATE : OS_OP_INDEX;
+  if (options->create_only) op = OS_OP_CREATE;
+  struct os_item item = {.source = feeder->source,
+                         .offset = record->offset,
+                         .line = record->line,
+                         .op = (uint8_t)op,
+                         .computed = computed,
+                         .maybe_sent = source->maybe_sent,
+                         .id_hash = record->id.text ? os_gate_hash(record->id.text, record->id.len) : 0};
+  build_action(feeder, op, computed, record);
+  size_t need = feeder->action.len + document_size(op, record->doc_len);
+  struct os_batch *batch;
+  int rc = feeder->gated && item.id_hash && !options->dry_run
+               ? ordered_batch(feeder, item.id_hash, op, need, &batch)
+               : current_batch(feeder, need, &batch);
+  if (rc) return rc;
+  if (options->dry_run) {
+    batch->outcomes[OS_SKIPPED]++;
+  } else {
+    if (!keep_raw(feeder, batch, record, &item)) return OS_ERR_NOMEM;
+    rc = append_item(feeder, batch, &item, record->doc, record->doc_len);
+    if (rc) return rc;
+  }
+  return os_batch_cover(batch, feeder->source, from, record->end, record->end_line) ? OS_OK : OS_ERR_NOMEM;
+}
+
+int os_feeder_reject(void *ctx, const struct os_reject *reject) {
+  struct os_feeder *feeder = ctx;
+  struct os_batch *batch;
+  if (atomic_load_explicit(&feeder->pipeline->stop, memory_order_relaxed)) return OS_ERR_CANCELLED;
+  int rc = current_batch(feeder, 0, &batch);
+  if (rc) return rc;
+  uint64_t from = feeder->covered;
+  feeder->covered = reject->end;
+  feeder->covered_line = reject->end_line;
+  atomic_fetch_add_explicit(&feeder->pipeline->figures.records_read, 1, memory_order_relaxed);
+  struct os_refusal refusal = {.source = feeder->source,
+                               .offset = reject->offset,
+                               .line = reject->line,
+                               .op = feeder->pipeline->options.op,
+                               .type = os_strdup(reject->type),
+                               .reason = os_strdup(reject->reason),
+                               .raw = os_strndup(reject->raw, reject->raw_len),
+                               .raw_len = reject->raw_len};
+  batch->outcomes[OS_REFUSED]++;
+  if (!os_batch_refuse(batch, &refusal)) return OS_ERR_NOMEM;
+  return os_batch_cover(batch, feeder->source, from, reject->end, reject->end_line) ? OS_OK : OS_ERR_NOMEM;
+}
+
+/* ---- sources
+ * -------------------------------------------------------------------------------------------------- */
+
+void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
+  feeder->source = source;
+  feeder->covered = feeder->pipeline->options.sources[source].start_offset;
+  feeder->covered_line = feeder->pipeline->options.sources[source].start_line;
+}
+
+int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take) {
+  struct os_batch *batch;
+  int rc = current_batch(feeder, 0, &batch);
+  if (rc) {
+    os_free(error_take);
+    return rc;
+  }
+  /* closing brackets and trailing blanks belong to nobody: the source ends where its last record does */
+  bool ok = os_batch_end_source(batch, feeder->source, feeder->covered, feeder->covered_line, error_take);
+  return ok ? OS_OK : OS_ERR_NOMEM;
+}
+
+int os_feeder_flush(struct os_feeder *feeder, bool all) {
+  seal_current(feeder);
+  return all && feeder->parked ? send_parked(feeder) : OS_OK;
+}
+
+int os_feeder_push(struct os_feeder *feeder, const struct os_push *push) {
+  struct os_item item = {.offset = push->tag,
+                         .op = (uint8_t)push->op,
+                         .maybe_sent = push->maybe_sent,
+                         .raw_at = OS_RAW_IS_DOCUMENT,
+                         .id_hash =
+                             push->explicit_id ? os_gate_hash(push->explicit_id, push->explicit_id_len) : 0};
+  size_t need = push->action_len + push->document_len + 1;
+  struct os_batch *batch;
+  int rc = item.id_hash ? ordered_batch(feeder, item.id_hash, push->op, need, &batch)
+                        : current_batch(feeder, need, &batch);
+  if (rc) return rc;
+  /* the document comes as it is to be sent: an update's is wrapped already */
+  size_t len = push->document_len;
+  while (len && (push->document[len - 1] == '\n' || push->document[len - 1] == '\r'))
+    len--;
+  item.at = (uint32_t)batch->body.len;
+  item.action_len = (uint32_t)push->action_len;
+  os_buf_append(&batch->body, push->action, push->action_len);
+  os_buf_append(&batch->body, push->document, len);
+  os_buf_putc(&batch->body, '\n');
+  if (batch->body.failed) return OS_ERR_NOMEM;
+  item.len = (uint32_t)batch->body.len - item.at;
+  if (!os_batch_add_item(batch, &item)) return OS_ERR_NOMEM;
+  batch->records++;
+  if (item.id_hash &&
+      (!os_gate_put(&feeder->gate, item.id_hash, batch) || !os_batch_note_id(batch, item.id_hash)))
+    return OS_ERR_NOMEM;
+  return OS_OK;
+}

@@ -1,0 +1,113 @@
+/* fingerprint.c - see fingerprint.h. SHA-256 is OpenSSL's (EVP_Digest pages). */
+#include "pipeline/fingerprint.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/alloc.h"
+
+enum { EDGE = 1 << 20, SAMPLE = 1 << 16, SAMPLES = 16 };
+
+static int digest_failed(struct os_error *error) {
+  return os_fail(error, OS_ERR_INTERNAL, "OpenSSL could not compute a SHA-256 digest");
+}
+
+/* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is read.
+ */
+static int add_range(EVP_MD_CTX *digest, int fd, const char *path, uint64_t at, size_t len, char *buffer,
+                     struct os_error *error) {
+  while (len) {
+    ssize_t n = pread(fd, buffer, len < EDGE ? len : EDGE, (off_t)at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return os_fail(error, OS_ERR_IO, "cannot read %s: %s", path, strerrordesc_np(errno));
+    if (n == 0) return OS_OK;
+    if (!EVP_DigestUpdate(digest, buffer, (size_t)n)) return digest_failed(error);
+    at += (uint64_t)n;
+    len -= (size_t)n;
+  }
+  return OS_OK;
+}
+
+static int add_content(EVP_MD_CTX *digest, int fd, const struct os_source *source, char *buffer,
+                       struct os_error *error) {
+  uint64_t size = source->size;
+  if (size <= 2 * EDGE) return add_range(digest, fd, source->path, 0, (size_t)size, buffer, error);
+  int rc = add_range(digest, fd, source->path, 0, EDGE, buffer, error);
+  uint64_t middle = size - 2 * EDGE;
+  for (unsigned i = 0; i < SAMPLES && !rc && middle > SAMPLE; i++) {
+    uint64_t at = EDGE + (middle - SAMPLE) / (SAMPLES - 1) * i;
+    rc = add_range(digest, fd, source->path, at, SAMPLE, buffer, error);
+  }
+  return rc ? rc : add_range(digest, fd, source->path, size - EDGE, EDGE, buffer, error);
+}
+
+int os_fingerprint_read(struct os_source *source, struct os_error *error) {
+  if (source->is_stream) return OS_OK;
+  int rc = OS_OK;
+  unsigned len = 0;
+  char *buffer = os_malloc(EDGE);
+  EVP_MD_CTX *digest = EVP_MD_CTX_new();
+  int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0)
+    rc = os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
+  else if (!buffer || !digest)
+    rc = os_fail_nomem(error);
+  else if (!EVP_DigestInit_ex(digest, EVP_sha256(), NULL))
+    rc = digest_failed(error);
+  else
+    rc = add_content(digest, fd, source, buffer, error);
+  if (!rc && !EVP_DigestFinal_ex(digest, source->digest, &len)) rc = digest_failed(error);
+  if (!rc) source->has_digest = true;
+  if (fd >= 0) close(fd);
+  EVP_MD_CTX_free(digest);
+  os_free(buffer);
+  return rc;
+}
+
+void os_fingerprint_text(const struct os_source *source, char out[OS_FINGERPRINT_TEXT]) {
+  static const char hex[] = "0123456789abcdef";
+  out[0] = 0;
+  if (!source->has_digest) return;
+  char digits[24];
+  size_t n = 0, at = 0;
+  uint64_t size = source->size;
+  do
+    digits[n++] = (char)('0' + size % 10);
+  while (size /= 10);
+  while (n)
+    out[at++] = digits[--n];
+  out[at++] = ':';
+  for (size_t i = 0; i < sizeof source->digest; i++) {
+    out[at++] = hex[source->digest[i] >> 4];
+    out[at++] = hex[source->digest[i] & 15];
+  }
+  out[at] = 0;
+}
+
+static void base64url(const unsigned char *bytes, size_t groups, char *out) {
+  static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (size_t i = 0; i < groups; i++, bytes += 3) {
+    unsigned v = (unsigned)bytes[0] << 16 | (unsigned)bytes[1] << 8 | bytes[2];
+    for (int shift = 18; shift >= 0; shift -= 6)
+      *out++ = letters[v >> shift & 63];
+  }
+  *out = 0;
+}
+
+int os_id_prefix_compute(struct os_source *source, int64_t generation, const char *nonce,
+                         struct os_error *error) {
+  char fingerprint[OS_FINGERPRINT_TEXT];
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  os_fingerprint_text(source, fingerprint);
+  char *text = generation
+                   ? os_mprintf("%s%c%s%c%lld", source->name, '\n', source->has_digest ? fingerprint : nonce,
+                                '\n', (long long)generation)
+                   : os_mprintf("%s%c%s", source->name, '\n', source->has_digest ? fingerprint : nonce);
+  if (!text) return os_fail_nomem(error);
+  int ok = EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
+  os_free(text);
+  if (!ok) return digest_failed(error);
+  base64url(digest, OS_ID_PREFIX / 4, source->id_prefix);
+  return OS_OK;
+}

@@ -1,0 +1,136 @@
+/* id_gate.c - see id_gate.h. The hash is 64-bit FNV-1a with a final mix (Noll's public-domain constants). */
+#include "pipeline/id_gate.h"
+#include <string.h>
+#include "base/alloc.h"
+
+void os_gate_init(struct os_id_gate *gate) {
+  memset(gate, 0, sizeof *gate);
+}
+
+void os_gate_free(struct os_id_gate *gate) {
+  os_free(gate->entries);
+  os_gate_init(gate);
+}
+
+static uint64_t step(uint64_t hash, unsigned char byte) {
+  return (hash ^ byte) * 0x100000001b3u;
+}
+
+static unsigned hex_value(char c) {
+  if (c >= '0' && c <= '9') return (unsigned)(c - '0');
+  return (unsigned)((c | 32) - 'a') + 10;
+}
+
+static unsigned hex4(const char *p) {
+  return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
+}
+
+/* Hash a code point as its UTF-8 bytes. */
+static uint64_t step_code_point(uint64_t hash, unsigned c) {
+  if (c < 0x80) return step(hash, (unsigned char)c);
+  if (c < 0x800) {
+    hash = step(hash, (unsigned char)(0xC0 | c >> 6));
+  } else {
+    if (c < 0x10000) {
+      hash = step(hash, (unsigned char)(0xE0 | c >> 12));
+    } else {
+      hash = step(hash, (unsigned char)(0xF0 | c >> 18));
+      hash = step(hash, (unsigned char)(0x80 | (c >> 12 & 63)));
+    }
+    hash = step(hash, (unsigned char)(0x80 | (c >> 6 & 63)));
+  }
+  return step(hash, (unsigned char)(0x80 | (c & 63)));
+}
+
+static unsigned unescaped(char c) {
+  switch (c) {
+  case 'b': return '\b';
+  case 'f': return '\f';
+  case 'n': return '\n';
+  case 'r': return '\r';
+  case 't': return '\t';
+  default: return (unsigned char)c;
+  }
+}
+
+uint64_t os_gate_hash(const char *text, size_t len) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  const char *p = text, *end = text + len;
+  while (p < end) {
+    if (*p != '\\' || end - p < 2) {
+      hash = step(hash, (unsigned char)*p++);
+      continue;
+    }
+    if (p[1] != 'u' || end - p < 6) {
+      hash = step_code_point(hash, unescaped(p[1]));
+      p += 2;
+      continue;
+    }
+    unsigned c = hex4(p + 2);
+    p += 6;
+    if (c >= 0xD800 && c < 0xDC00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u') { /* surrogate pair */
+      unsigned low = hex4(p + 2);
+      if (low >= 0xDC00 && low < 0xE000) {
+        c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
+        p += 6;
+      }
+    }
+    hash = step_code_point(hash, c);
+  }
+  hash ^= hash >> 32;
+  hash *= 0xd6e8feb86659fd93u;
+  hash ^= hash >> 32;
+  return hash ? hash : 1;
+}
+
+static size_t slot_of(const struct os_id_gate *gate, uint64_t hash) {
+  size_t i = (size_t)hash & (gate->cap - 1);
+  while (gate->entries[i].hash && gate->entries[i].hash != hash)
+    i = (i + 1) & (gate->cap - 1);
+  return i;
+}
+
+struct os_batch *os_gate_find(const struct os_id_gate *gate, uint64_t hash) {
+  if (!gate->count) return NULL;
+  return gate->entries[slot_of(gate, hash)].batch;
+}
+
+static bool enlarge(struct os_id_gate *gate) {
+  struct os_id_gate bigger = {.cap = gate->cap ? gate->cap * 2 : 1024, .count = gate->count};
+  bigger.entries = os_calloc(bigger.cap, sizeof *bigger.entries);
+  if (!bigger.entries) return false;
+  for (size_t i = 0; i < gate->cap; i++)
+    if (gate->entries[i].hash) bigger.entries[slot_of(&bigger, gate->entries[i].hash)] = gate->entries[i];
+  os_free(gate->entries);
+  *gate = bigger;
+  return true;
+}
+
+bool os_gate_put(struct os_id_gate *gate, uint64_t hash, struct os_batch *batch) {
+  if (gate->count * 2 >= gate->cap && !enlarge(gate)) return false;
+  struct os_gate_entry *entry = &gate->entries[slot_of(gate, hash)];
+  if (!entry->hash) gate->count++;
+  entry->hash = hash;
+  entry->batch = batch;
+  return true;
+}
+
+void os_gate_release(struct os_id_gate *gate, uint64_t hash, const struct os_batch *batch) {
+  if (!hash || !gate->count) return;
+  size_t hole = slot_of(gate, hash);
+  if (gate->entries[hole].hash != hash || gate->entries[hole].batch != batch) return;
+  gate->count--;
+  /* close the gap, so that linear probing still finds what was pushed past it (Knuth 6.4, algorithm R) */
+  for (size_t i = hole;;) {
+    gate->entries[hole] = (struct os_gate_entry){0, NULL};
+    for (;;) {
+      i = (i + 1) & (gate->cap - 1);
+      if (!gate->entries[i].hash) return;
+      size_t home = (size_t)gate->entries[i].hash & (gate->cap - 1);
+      bool stays = hole <= i ? (home > hole && home <= i) : (home > hole || home <= i);
+      if (!stays) break;
+    }
+    gate->entries[hole] = gate->entries[i];
+    hole = i;
+  }
+}

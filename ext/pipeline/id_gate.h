@@ -1,0 +1,36 @@
+/* id_gate.h - which explicit ids are on their way, and in which batch: the means by which, for one id, the
+*last
+** record wins. Single-threaded (the feeder's). Ids are known by their 64-bit hash: two ids that share one
+*merely
+** wait for each other without need.
+*/
+#ifndef OS_PIPELINE_ID_GATE_H
+#define OS_PIPELINE_ID_GATE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct os_batch;
+
+struct os_gate_entry {
+  uint64_t hash; /* 0: free */
+  struct os_batch *batch;
+};
+
+struct os_id_gate {
+  struct os_gate_entry *entries; /* open addressing, linear probing; owned */
+  size_t cap, count;             /* cap is a power of two */
+};
+
+void os_gate_init(struct os_id_gate *gate);
+void os_gate_free(struct os_id_gate *gate);
+/* The hash of an id as the server will see it: JSON escapes are decoded, so that "\u0041" is "A". Never 0. */
+uint64_t os_gate_hash(const char *json_text, size_t len);
+/* The newest batch that carries the id, or NULL. */
+struct os_batch *os_gate_find(const struct os_id_gate *gate, uint64_t hash);
+/* The id is now (also) in `batch`, which becomes the newest. False: no memory. */
+bool os_gate_put(struct os_id_gate *gate, uint64_t hash, struct os_batch *batch);
+/* The batch is settled: ids whose newest batch it is are free again. `hashes` as put, in any order; zeros are
+ * skipped. */
+void os_gate_release(struct os_id_gate *gate, uint64_t hash, const struct os_batch *batch);
+#endif

@@ -1,0 +1,145 @@
+/* reader.c - a reader thread: takes sources one by one, reads, parses, and lets its feeder fill batches.
+**
+** What is wrong with one source ends that source only; the place and the reason travel with its last batch.
+*/
+#include <string.h>
+#include "base/alloc.h"
+#include "pipeline/pipeline_int.h"
+#include "pipeline/stream.h"
+
+enum {
+  HEAD = 4 << 20, /* first bytes of a source from which header, root and types are taken, also on resume */
+  CHUNK = 1 << 20
+};
+
+/* Parse what is in the window and keep reading behind it until the source ends. */
+static int parse_stream(struct os_parser *parser, struct os_stream *stream, struct os_buf *window,
+                        bool at_end, struct os_error *error) {
+  size_t at = 0;
+  for (;;) {
+    size_t used = 0;
+    int rc = os_parser_run(parser, window->data + at, window->len - at, at_end, &used, error);
+    if (rc || at_end) return rc;
+    at += used;
+    size_t rest = window->len - at;
+    if (at && rest) memmove(window->data, window->data + at, rest);
+    window->len = rest;
+    at = 0;
+    size_t want = used || rest < CHUNK ? CHUNK : rest; /* a record longer than the window: double it */
+    rc = os_stream_read(stream, window, want, &at_end, error);
+    if (rc) {
+      /* what arrived whole before the fault still counts */
+      struct os_error ignored;
+      os_parser_run(parser, window->data, window->len, false, &used, &ignored);
+      return rc;
+    }
+  }
+}
+
+static int read_source(struct os_feeder *feeder, uint32_t number, struct os_buf *window,
+                       struct os_error *error) {
+  struct os_pipeline *pipeline = feeder->pipeline;
+  const struct os_source *source = &pipeline->options.sources[number];
+  const struct os_record_sink sink = {os_feeder_record, os_feeder_reject, feeder};
+  struct os_stream *stream = NULL;
+  struct os_parser *parser = NULL;
+  bool at_end = false;
+  os_buf_clear(window);
+  int rc = os_stream_open(&stream, source, &pipeline->stop, &pipeline->figures.bytes_read, error);
+  if (rc) goto done;
+  rc = os_stream_check_unchanged(stream, error);
+  if (rc) goto done;
+  size_t head = source->size && source->size < HEAD && source->compression == OS_PLAIN
+                    ? (size_t)source->size + 1
+                    : HEAD;
+  struct os_error damaged = {0};
+  int damage = os_stream_read(stream, window, head, &at_end, &damaged);
+  if (damage && !window->len) {
+    *error = damaged;
+    rc = damage;
+    goto done;
+  }
+  struct os_parser_start start = {.source_name = source->name,
+                                  .offset = source->start_offset,
+                                  .line = source->start_line,
+                                  .head = window->data,
+                                  .head_len = window->len,
+                                  .head_is_all = at_end};
+  rc = os_parser_open(&parser, source->format, pipeline->options.parse, &start, &sink, error);
+  if (rc) goto done;
+  if (damage) { /* damaged within the head: hand out what is whole, then say so */
+    size_t used;
+    if (!source->start_offset) os_parser_run(parser, window->data, window->len, false, &used, error);
+    *error = damaged;
+    rc = damage;
+    goto done;
+  }
+  if (source->start_offset && source->start_offset <= window->len) {
+    size_t rest = window->len - (size_t)source->start_offset;
+    memmove(window->data, window->data + source->start_offset, rest);
+    window->len = rest;
+  } else if (source->start_offset) {
+    os_buf_clear(window);
+    rc = os_stream_skip_to(stream, source->start_offset, error);
+    if (!rc) rc = os_stream_read(stream, window, CHUNK, &at_end, error);
+    if (rc) goto done;
+  }
+  rc = parse_stream(parser, stream, window, at_end, error);
+  int changed = rc == OS_ERR_CANCELLED ? OS_OK : os_stream_check_unchanged(stream, rc ? NULL : error);
+  if (!rc) rc = changed;
+done:
+  if (parser) os_parser_free(parser);
+  os_stream_close(stream);
+  return rc;
+}
+
+/* Read source `number` to its end and say so in its last batch. Anything but OS_OK: the reader must end. */
+static int read_one(struct os_feeder *feeder, uint32_t number, struct os_buf *window) {
+  struct os_error error;
+  os_error_clear(&error);
+  os_feeder_begin_source(feeder, number);
+  int rc = read_source(feeder, number, window, &error);
+  if (rc == OS_ERR_CANCELLED) return rc;
+  if (rc == OS_ERR_NOMEM) {
+    os_fail_nomem(&error);
+    os_pipeline_fail(feeder->pipeline, &error);
+    return rc;
+  }
+  struct os_error *why = NULL;
+  if (rc) {
+    why = os_malloc(sizeof *why);
+    if (!why) return OS_ERR_NOMEM;
+    if (!error.code) os_fail(&error, (enum os_code)rc, "%s: reading ended early", os_code_name(rc));
+    *why = error;
+  }
+  return os_feeder_end_source(feeder, why);
+}
+
+void *os_reader_main(void *arg) {
+  struct os_pipeline *pipeline = arg;
+  struct os_feeder feeder;
+  struct os_buf window;
+  struct os_error nomem;
+  os_buf_init(&window, 0);
+  bool gated = pipeline->options.readers <= 1;
+  int rc = os_feeder_init(&feeder, pipeline, gated);
+  while (!rc && !atomic_load(&pipeline->stop)) {
+    size_t number = atomic_fetch_add(&pipeline->next_source, 1);
+    if (number >= pipeline->options.source_count) break;
+    rc = read_one(&feeder, (uint32_t)number, &window);
+  }
+  if (!rc) rc = os_feeder_flush(&feeder, true);
+  if (rc == OS_ERR_NOMEM) {
+    os_error_clear(&nomem);
+    os_fail_nomem(&nomem);
+    os_pipeline_fail(pipeline, &nomem);
+  }
+  os_feeder_free(&feeder);
+  os_buf_free(&window);
+  pthread_mutex_lock(&pipeline->lock);
+  atomic_fetch_sub(&pipeline->readers_running, 1);
+  pthread_cond_broadcast(&pipeline->exited);
+  pthread_mutex_unlock(&pipeline->lock);
+  os_pipeline_unref(pipeline);
+  return NULL;
+}

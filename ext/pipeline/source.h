@@ -1,0 +1,37 @@
+/* source.h - one thing to read: a file, or standard input. Filled by source_list.c and fingerprint.c,
+*completed by
+** the operation (where to start, what its computed ids begin with), read by the readers; immutable while they
+*run.
+*/
+#ifndef OS_PIPELINE_SOURCE_H
+#define OS_PIPELINE_SOURCE_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "format/inflate.h"
+#include "format/parser.h"
+
+enum { OS_ID_PREFIX = 16, OS_FINGERPRINT_TEXT = 96 };
+
+struct os_source {
+  char *path;       /* as opened; "-" is standard input. Owned */
+  const char *name; /* inside path: relative to the given source; "-" for standard input */
+  bool is_stream;   /* standard input, a pipe: can be read once, from its beginning */
+  uint64_t size;    /* bytes on disk; 0 for a stream */
+  int64_t mtime_ns;
+  uint64_t device, inode;   /* identity: each file is read once however often it is named */
+  unsigned char digest[32]; /* SHA-256 over the sampled content; see fingerprint.h */
+  bool has_digest;
+  enum os_format format;
+  enum os_compression compression;
+  /* set by the operation */
+  uint64_t start_offset, start_line; /* record boundary to begin at (decompressed); 0 and 1 */
+  char id_prefix[OS_ID_PREFIX + 1];  /* of computed ids; empty: none are computed */
+  bool maybe_sent;                   /* records here may have been sent before: a 409 means "already there" */
+  int64_t tag;                       /* the operation's own number for it (row of os_job_files) */
+};
+
+static inline bool os_source_is_stdin(const struct os_source *source) {
+  return source->path[0] == '-' && source->path[1] == 0;
+}
+#endif

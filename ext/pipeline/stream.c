@@ -1,0 +1,170 @@
+/* stream.c - see stream.h. */
+#include "pipeline/stream.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/alloc.h"
+
+enum { DISK_CHUNK = 1 << 18, SKIP_CHUNK = 1 << 20 };
+
+struct os_stream {
+  const struct os_source *source;
+  const atomic_bool *stop;
+  atomic_uint_fast64_t *bytes_read;
+  int fd;
+  bool regular;
+  bool disk_end; /* read() said 0 */
+  bool ended;    /* and everything was handed out */
+  uint64_t disk_bytes;
+  uint64_t offset;            /* decompressed bytes handed out or skipped */
+  struct os_inflate *inflate; /* NULL: plain */
+  char *in;                   /* DISK_CHUNK bytes of compressed input */
+  size_t in_at, in_len;
+};
+
+static int fail_errno(struct os_error *error, const char *doing, const struct os_source *source) {
+  return os_fail(error, OS_ERR_IO, "%s %s: %s", doing, source->path, strerrordesc_np(errno));
+}
+
+int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
+                   atomic_uint_fast64_t *bytes_read, struct os_error *error) {
+  struct os_stream *stream = os_calloc(1, sizeof *stream);
+  struct stat st;
+  int rc = OS_OK;
+  *out = NULL;
+  if (!stream) return os_fail_nomem(error);
+  stream->source = source;
+  stream->stop = stop;
+  stream->bytes_read = bytes_read;
+  stream->fd =
+      os_source_is_stdin(source) ? STDIN_FILENO : open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (stream->fd < 0 || fstat(stream->fd, &st) != 0) {
+    rc = fail_errno(error, "cannot open", source);
+    goto failed;
+  }
+  stream->regular = S_ISREG(st.st_mode);
+  if (stream->regular) posix_fadvise(stream->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+  if (source->compression != OS_PLAIN) {
+    stream->in = os_malloc(DISK_CHUNK + OS_PAD);
+    rc = stream->in ? os_inflate_open(&stream->inflate, source->compression, error) : os_fail_nomem(error);
+    if (rc) goto failed;
+  }
+  *out = stream;
+  return OS_OK;
+failed:
+  os_stream_close(stream);
+  return rc;
+}
+
+void os_stream_close(struct os_stream *stream) {
+  if (!stream) return;
+  if (stream->fd > STDIN_FILENO) close(stream->fd);
+  if (stream->inflate) os_inflate_free(stream->inflate);
+  os_free(stream->in);
+  os_free(stream);
+}
+
+/* read(2), which notices `stop` while a pipe has nothing. *got 0: the end. */
+static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *got, struct os_error *error) {
+  for (;;) {
+    if (stream->stop && atomic_load_explicit(stream->stop, memory_order_relaxed))
+      return os_fail(error, OS_ERR_CANCELLED, "stopped");
+    if (!stream->regular) {
+      struct pollfd ready = {.fd = stream->fd, .events = POLLIN};
+      int n = poll(&ready, 1, 100);
+      if (n == 0 || (n < 0 && errno == EINTR)) continue;
+    }
+    ssize_t n = read(stream->fd, to, want);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (n < 0) return fail_errno(error, "cannot read", stream->source);
+    *got = (size_t)n;
+    stream->disk_bytes += (size_t)n;
+    if (n == 0) stream->disk_end = true;
+    if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, (uint64_t)n, memory_order_relaxed);
+    return OS_OK;
+  }
+}
+
+static int read_plain(struct os_stream *stream, struct os_buf *window, size_t target,
+                      struct os_error *error) {
+  while (window->len < target && !stream->disk_end) {
+    size_t got = 0;
+    int rc = read_disk(stream, window->data + window->len, target - window->len, &got, error);
+    if (rc) return rc;
+    window->len += got;
+  }
+  stream->ended = stream->disk_end;
+  return OS_OK;
+}
+
+static int read_inflated(struct os_stream *stream, struct os_buf *window, size_t target,
+                         struct os_error *error) {
+  while (window->len < target && !stream->ended) {
+    if (stream->in_at == stream->in_len && !stream->disk_end) {
+      stream->in_at = stream->in_len = 0;
+      int rc = read_disk(stream, stream->in, DISK_CHUNK, &stream->in_len, error);
+      if (rc) return rc;
+    }
+    size_t used = 0, made = 0;
+    bool ended = false;
+    int rc = os_inflate_run(stream->inflate, stream->in + stream->in_at, stream->in_len - stream->in_at,
+                            stream->disk_end, &used, window->data + window->len, target - window->len, &made,
+                            &ended, error);
+    window->len += made; /* also what was whole before a fault */
+    stream->in_at += used;
+    if (rc) return rc;
+    if (stream->disk_end && stream->in_at == stream->in_len && !made) stream->ended = true;
+  }
+  return OS_OK;
+}
+
+int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want, bool *at_end,
+                   struct os_error *error) {
+  size_t before = window->len;
+  if (!os_buf_reserve(window, want)) return os_fail_nomem(error);
+  int rc = stream->inflate ? read_inflated(stream, window, before + want, error)
+                           : read_plain(stream, window, before + want, error);
+  stream->offset += window->len - before;
+  *at_end = stream->ended;
+  return rc;
+}
+
+int os_stream_skip_to(struct os_stream *stream, uint64_t offset, struct os_error *error) {
+  if (!stream->inflate && stream->regular) {
+    if (lseek(stream->fd, (off_t)offset, SEEK_SET) < 0)
+      return fail_errno(error, "cannot go on inside", stream->source);
+    stream->offset = offset;
+    stream->ended = stream->disk_end = false;
+    return OS_OK;
+  }
+  struct os_buf waste;
+  os_buf_init(&waste, 0);
+  int rc = OS_OK;
+  bool at_end = false;
+  while (!rc && stream->offset < offset) {
+    uint64_t left = offset - stream->offset;
+    os_buf_clear(&waste);
+    rc = os_stream_read(stream, &waste, left < SKIP_CHUNK ? (size_t)left : SKIP_CHUNK, &at_end, error);
+    if (!rc && at_end && stream->offset < offset)
+      rc = os_fail(error, OS_ERR_FORMAT,
+                   "%s ends at byte %llu, before the place where the earlier load stopped",
+                   stream->source->path, (unsigned long long)stream->offset);
+  }
+  os_buf_free(&waste);
+  return rc;
+}
+
+int os_stream_check_unchanged(struct os_stream *stream, struct os_error *error) {
+  const struct os_source *source = stream->source;
+  struct stat st;
+  if (source->is_stream) return OS_OK;
+  if (fstat(stream->fd, &st) != 0) return fail_errno(error, "cannot look at", source);
+  int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+  if ((uint64_t)st.st_size == source->size && mtime_ns == source->mtime_ns) return OS_OK;
+  os_fail(error, OS_ERR_IO, "%s changed while it was read (%llu bytes when the load began, %llu now)",
+          source->path, (unsigned long long)source->size, (unsigned long long)st.st_size);
+  return os_advise(error, "load it again when nothing writes to it any more");
+}
