@@ -1,7 +1,10 @@
-/* ledger.h - the project's memory: jobs, their files, the audit, refused records, saved settings. The only code
-** that writes SQLite, on a private connection to an ordinary file (WAL; rollback journal on network file systems).
+/* ledger.h - the project's memory: jobs, their files, the audit, refused records, saved settings. The only
+*code
+** that writes SQLite, on a private connection to an ordinary file (WAL; rollback journal on network file
+*systems).
 **
-** Keeper's thread only; one struct os_ledger per SQLite connection. Several processes share one file: every write
+** Keeper's thread only; one struct os_ledger per SQLite connection. Several processes share one file: every
+*write
 ** waits up to 10 s for the others. Times are ISO-8601 UTC text.
 ** Durability: acknowledgements run at synchronous=NORMAL; intents, saved settings and inverses at FULL.
 */
@@ -14,41 +17,56 @@
 
 struct os_ledger;
 
-/* Where it lives: `setting` (OS_LEDGER, may be NULL) or beside the main database file (`main_path`, NULL or "" when
-** the main database is in memory, temporary or read-only), or in the user's state folder. Makes nothing yet. */
+/* Where it lives: `setting` (OS_LEDGER, may be NULL) or beside the main database file (`main_path`, NULL or
+*"" when
+** the main database is in memory, temporary or read-only), or in the user's state folder. Makes nothing yet.
+ */
 int os_ledger_new(struct os_ledger **out, const char *main_path, bool main_readonly, const char *setting,
                   struct os_error *error);
 void os_ledger_free(struct os_ledger *ledger); /* running jobs of ours become interrupted */
+/* In a forked child, for what was inherited: closes the descriptor of the lock file (else the parent's jobs
+*would seem
+** to live as long as the child) and leaves everything else unclosed. The struct is not used afterwards. */
+void os_ledger_abandon(struct os_ledger *ledger);
 const char *os_ledger_path(const struct os_ledger *ledger);
 
-/* Open, creating or upgrading when `create`; without create and without a file: OS_OK and os_ledger_db() is NULL.
-** A ledger made by a newer version is refused; a file that is no ledger (a user's table of the same name) is reported. */
+/* Open, creating or upgrading when `create`; without create and without a file: OS_OK and os_ledger_db() is
+*NULL.
+** A ledger made by a newer version is refused; a file that is no ledger (a user's table of the same name) is
+*reported. */
 int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error);
 /* The private connection for read statements of the tables (surface/), or NULL while there is none. */
 sqlite3 *os_ledger_db(struct os_ledger *ledger);
 
-/* ---- jobs ------------------------------------------------------------------------------------------------ */
+/* ---- jobs ------------------------------------------------------------------------------------------------
+ */
 struct os_job_begin {
-  const char *kind;        /* bulk_load, cleanup, retry_failures … */
-  const char *index_name;  /* may be NULL */
-  const char *arguments;   /* JSON, without secrets */
+  const char *kind;       /* bulk_load, cleanup, retry_failures … */
+  const char *index_name; /* may be NULL */
+  const char *arguments;  /* JSON, without secrets */
   const char *correlation_id;
-  int64_t parent;          /* 0: none */
+  int64_t parent; /* 0: none */
 };
 /* Inserts the row (status running), takes the job's lock byte, and gives its number. */
-int os_ledger_job_begin(struct os_ledger *ledger, const struct os_job_begin *begin, int64_t *job, struct os_error *error);
+int os_ledger_job_begin(struct os_ledger *ledger, const struct os_job_begin *begin, int64_t *job,
+                        struct os_error *error);
 
 struct os_job_figures {
   int64_t files, files_done;
-  int64_t documents_read, documents_created, documents_updated, documents_noop, documents_already, documents_failed,
-      documents_skipped;
+  int64_t documents_read, documents_created, documents_updated, documents_noop, documents_already,
+      documents_failed, documents_skipped;
   int64_t bytes_read, bytes_sent, requests, retries;
   int64_t count_before, count_after; /* -1: not known (NULL) */
 };
-int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures, struct os_error *error);
-/* status: success, partial, failed, interrupted, cancelled. Releases the lock byte. response: JSON or NULL. */
-int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *status, const struct os_job_figures *figures,
-                         const char *error_text, const char *response, struct os_error *error);
+/* Also the heartbeat: call it at least every 20 s, with unchanged figures while paused. For jobs of this
+ * ledger only. */
+int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures,
+                           struct os_error *error);
+/* status: success, partial, failed, interrupted, cancelled. Releases the lock byte. response: JSON or NULL.
+ */
+int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *status,
+                         const struct os_job_figures *figures, const char *error_text, const char *response,
+                         struct os_error *error);
 /* What another process asks of a running job: "", "cancel", "pause". Cheap enough for four times a second. */
 int os_ledger_job_control(struct os_ledger *ledger, int64_t job, char out[16], struct os_error *error);
 /* os_cancel / os_pause / os_continue: word "cancel", "pause", "". An unknown or finished job is an error. */
@@ -57,93 +75,114 @@ int os_ledger_job_ask(struct os_ledger *ledger, int64_t job, const char *word, s
 bool os_ledger_job_alive(struct os_ledger *ledger, int64_t job);
 /* Mark every running job whose process died as interrupted. Called by the first command of a connection. */
 int os_ledger_sweep(struct os_ledger *ledger, struct os_error *error);
-int os_ledger_prune(struct os_ledger *ledger, const char *before_iso, int64_t *jobs_removed, struct os_error *error);
+int os_ledger_prune(struct os_ledger *ledger, const char *before_iso, int64_t *jobs_removed,
+                    struct os_error *error);
 
-/* ---- audit ------------------------------------------------------------------------------------------------ */
+/* ---- audit ------------------------------------------------------------------------------------------------
+ */
 /* verdict: pass, fail, unknown, skip, did. durable: commit at FULL (an intent before a change). */
-int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, const char *check_name, const char *verdict,
-                    const char *detail, bool durable, struct os_error *error);
+int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, const char *check_name,
+                    const char *verdict, const char *detail, bool durable, struct os_error *error);
 
-/* ---- files of a load --------------------------------------------------------------------------------------- */
+/* ---- files of a load
+ * --------------------------------------------------------------------------------------- */
 struct os_job_file {
   int64_t job;
   const char *file;        /* path as given or found */
   const char *name;        /* relative to the given source: identity together with fingerprint */
   const char *fingerprint; /* "size:sha256hex" */
-  int64_t size; const char *mtime;
-  const char *format;      /* "csv", "ndjson.gz" … */
-  const char *status;      /* waiting, running, success, partial, failed, skipped */
+  int64_t size;
+  const char *mtime;
+  const char *format;        /* "csv", "ndjson.gz" … */
+  const char *status;        /* waiting, running, success, partial, failed, skipped */
   int64_t byte_offset, line; /* acknowledged up to (decompressed) */
   int64_t documents, failed;
-  int64_t generation;      /* 0, or how often this content had been loaded before (allow_again): part of computed ids */
+  int64_t generation; /* 0, or how often this content had been loaded before (allow_again): part of computed
+                         ids */
   double seconds;
   const char *error;
 };
 /* Insert rows; *id numbers them for updates. */
-int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file, int64_t *id, struct os_error *error);
+int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file, int64_t *id,
+                       struct os_error *error);
 /* The newest row of an earlier job that loaded `name` (any content) into the index with this name and UUID
-** ("" matches any), from a load that is not dry. found=false when there is none. Text members are os_free()d by
+** ("" matches any), from a load that is not dry. found=false when there is none. Text members are os_free()d
+*by
 ** os_ledger_file_past_free(). "forgotten" jobs (before a fresh) do not count. */
 struct os_file_past {
   bool found;
   int64_t job;
-  bool job_alive;          /* a load of it runs right now */
+  bool job_alive; /* a load of it runs right now */
   char status[16];
   char fingerprint[96];
   int64_t byte_offset, line, documents, failed, generation, size;
 };
-int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid, const char *name,
-                        struct os_file_past *out, struct os_error *error);
+int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                        const char *name, struct os_file_past *out, struct os_error *error);
 /* Has this very content (fingerprint, under any name) been loaded to its end into the index? How often. */
 int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                             const char *fingerprint, int64_t *times, struct os_error *error);
 /* An unfinished load of the same path argument and index (the newest), 0 when none. */
-int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid, const char *path,
-                         int64_t *job, struct os_error *error);
+int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                         const char *path, int64_t *job, struct os_error *error);
 /* fresh: earlier loads of this index no longer count as loaded. */
 int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, struct os_error *error);
 /* Remember which index (UUID) a job loads, for the look-ups above. */
-int os_ledger_job_target(struct os_ledger *ledger, int64_t job, const char *index_name, const char *index_uuid,
-                         const char *path, struct os_error *error);
+int os_ledger_job_target(struct os_ledger *ledger, int64_t job, const char *index_name,
+                         const char *index_uuid, const char *path, struct os_error *error);
 
-/* ---- acknowledging a batch: one transaction ----------------------------------------------------------------- */
+/* ---- acknowledging a batch: one transaction
+ * ----------------------------------------------------------------- */
 int os_ledger_begin(struct os_ledger *ledger, struct os_error *error);
 int os_ledger_commit(struct os_ledger *ledger, struct os_error *error); /* rolls back on failure */
 void os_ledger_rollback(struct os_ledger *ledger);
-int os_ledger_file_progress(struct os_ledger *ledger, int64_t file_id, const struct os_job_file *state, struct os_error *error);
+int os_ledger_file_progress(struct os_ledger *ledger, int64_t file_id, const struct os_job_file *state,
+                            struct os_error *error);
 
 struct os_failure {
   int64_t job;
   const char *index_name, *file; /* file may be NULL */
   int64_t line, byte_offset;     /* -1: not known */
   const char *doc_id, *op;
-  int64_t status;                /* HTTP status of the item; 0: refused by the parser */
+  int64_t status; /* HTTP status of the item; 0: refused by the parser */
   const char *error_type, *error_reason;
-  const char *document; int64_t document_len; /* NULL: none could be built */
-  const char *raw; int64_t raw_len;           /* bytes (BLOB when not valid UTF-8) */
+  const char *document;
+  int64_t document_len; /* NULL: none could be built */
+  const char *raw;
+  int64_t raw_len; /* bytes (BLOB when not valid UTF-8) */
   int64_t attempts;
-  const char *context;           /* JSON that os_retry_failures needs: op, routing, version, format, dialect, columns,
-                                    sequence of the record (file order, offset) */
+  const char *context; /* JSON that os_retry_failures needs: op, routing, version, format, dialect, columns,
+                          sequence of the record (file order, offset) */
 };
 /* Insert, or update the row that has the same index, file identity and offset (unique by file and offset). */
 int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *failure, struct os_error *error);
-int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *column, sqlite3_value *value, struct os_error *error);
+int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *column, sqlite3_value *value,
+                             struct os_error *error);
 int os_ledger_failure_delete(struct os_ledger *ledger, int64_t id, struct os_error *error);
-/* resolved_by: the job that sent it; superseded: 1 when something newer was there. attempts is raised by one. */
-int os_ledger_failure_resolve(struct os_ledger *ledger, int64_t id, int64_t resolved_by, bool superseded, struct os_error *error);
+/* resolved_by: the job that sent it; superseded: 1 when something newer was there. attempts is raised by one.
+ */
+int os_ledger_failure_resolve(struct os_ledger *ledger, int64_t id, int64_t resolved_by, bool superseded,
+                              struct os_error *error);
 int os_ledger_failure_again(struct os_ledger *ledger, int64_t id, int64_t status, const char *error_type,
                             const char *error_reason, struct os_error *error);
 
-/* ---- settings of an index that a job changed and owes back (tune_index) ------------------------------------- */
-/* Save `original` (JSON) for the index UUID unless it is saved already, and register the job as a holder. FULL. */
-int os_ledger_tune_hold(struct os_ledger *ledger, const char *endpoint, const char *index_name, const char *uuid,
-                        const char *original, const char *ours, int64_t job, struct os_error *error);
-/* Drop the job's hold. *last: it was the last holder that lives; then *original and *ours (os_free) are what to restore. */
-int os_ledger_tune_release(struct os_ledger *ledger, const char *uuid, int64_t job, bool *last, char **original,
-                           char **ours, struct os_error *error);
+/* ---- settings of an index that a job changed and owes back (tune_index)
+ * ------------------------------------- */
+/* Save `original` (JSON) for the index UUID unless it is saved already, and register the job as a holder.
+ * FULL. */
+int os_ledger_tune_hold(struct os_ledger *ledger, const char *endpoint, const char *index_name,
+                        const char *uuid, const char *original, const char *ours, int64_t job,
+                        struct os_error *error);
+/* Drop the job's hold. *last: it was the last holder that lives; then *original and *ours (os_free) are what
+ * to restore. */
+int os_ledger_tune_release(struct os_ledger *ledger, const char *uuid, int64_t job, bool *last,
+                           char **original, char **ours, struct os_error *error);
 int os_ledger_tune_restored(struct os_ledger *ledger, const char *uuid, struct os_error *error);
-/* Saved settings whose holders are all dead (after a crash): calls `restore` for each. */
+/* Saved settings whose holders are all dead (after a crash): calls `restore` for each. A restore that does
+*not return
+** OS_OK leaves them for the next time, and the others are still tried. */
 int os_ledger_tune_orphans(struct os_ledger *ledger, const char *endpoint,
-                           int (*restore)(void *ctx, const char *index_name, const char *uuid, const char *original, const char *ours),
+                           int (*restore)(void *ctx, const char *index_name, const char *uuid,
+                                          const char *original, const char *ours),
                            void *ctx, struct os_error *error);
 #endif

@@ -1,0 +1,16 @@
+/* audit.c - every guard that was asked and every change that was made, in the order it happened. */
+#include "ledger/ledger_int.h"
+#include "base/clock.h"
+
+int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, const char *check_name,
+                    const char *verdict, const char *detail, bool durable, struct os_error *error) {
+  char now[OS_TIME_TEXT];
+  struct os_write write;
+  int rc = os_write_enter(ledger, durable, &write, error);
+  if (rc != OS_OK) return rc;
+  os_clock_now(now);
+  rc = os_ledger_run(
+      ledger, "INSERT INTO audit(job, at, step, check_name, verdict, detail) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+      "recording a check", error, "ittttt", job, now, step, check_name, verdict, detail);
+  return os_write_leave(ledger, &write, rc, error);
+}

@@ -1,0 +1,188 @@
+/* files.c - the files of loads: what each job read of them, and what earlier loads already brought into an
+*index.
+**
+** A load is found again by its target: the concrete index name, its UUID (an index made anew under the same
+*name is
+** another one) and the path argument, as os_ledger_job_target() recorded them. Rehearsals (dry_run), loads
+*from before
+** a fresh one, and jobs of this very connection that still run never count.
+*/
+#include "ledger/ledger_int.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char recording[] = "recording a file", reading[] = "looking for earlier loads";
+
+/* ---- writing
+ * ------------------------------------------------------------------------------------------------ */
+
+/* Durable: what is sent for a file has ids that depend on its row (generation), so the row must survive the
+*power
+** failure that the documents survive. */
+int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file, int64_t *id,
+                       struct os_error *error) {
+  static const char sql[] = "INSERT INTO job_file(job, file, name, fingerprint, size, mtime, format, status, "
+                            "byte_offset, line, documents,"
+                            " failed, generation, seconds, error) VALUES(?1, ?2, coalesce(?3, ?2), ?4, ?5, "
+                            "?6, ?7, coalesce(?8, 'waiting'),"
+                            " ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+  struct os_write write;
+  *id = 0;
+  int rc = os_write_enter(ledger, true, &write, error);
+  if (rc != OS_OK) return rc;
+  rc = os_ledger_run(ledger, sql, recording, error,
+                     "itttnttt"
+                     "iiiii"
+                     "dt",
+                     file->job, file->file, file->name, file->fingerprint, file->size, file->mtime,
+                     file->format, file->status, file->byte_offset, file->line, file->documents, file->failed,
+                     file->generation, file->seconds, file->error);
+  if (rc == OS_OK) *id = sqlite3_last_insert_rowid(ledger->db);
+  return os_write_leave(ledger, &write, rc, error);
+}
+
+/* What is not known yet when a file is listed (fingerprint, format, generation) may come with its first
+ * progress. */
+int os_ledger_file_progress(struct os_ledger *ledger, int64_t file_id, const struct os_job_file *state,
+                            struct os_error *error) {
+  static const char sql[] =
+      "UPDATE job_file SET status = coalesce(?2, status), byte_offset = ?3, line = ?4, documents = ?5, "
+      "failed = ?6,"
+      " seconds = ?7, error = ?8, fingerprint = coalesce(?9, fingerprint), format = coalesce(?10, format),"
+      " mtime = coalesce(?11, mtime), size = iif(?12 > 0, ?12, size), generation = iif(?13 > 0, ?13, "
+      "generation)"
+      " WHERE id = ?1";
+  struct os_write write;
+  int rc = os_write_enter(ledger, false, &write, error);
+  if (rc != OS_OK) return rc;
+  rc = os_ledger_run(ledger, sql, recording, error, "itiiiidttttii", file_id, state->status,
+                     state->byte_offset, state->line, state->documents, state->failed, state->seconds,
+                     state->error, state->fingerprint, state->format, state->mtime, state->size,
+                     state->generation);
+  if (rc == OS_OK && sqlite3_changes(ledger->db) == 0)
+    rc = os_fail(error, OS_ERR_LEDGER,
+                 "the row %lld of a file that is being loaded has vanished from the ledger '%s'",
+                 (long long)file_id, ledger->path);
+  return os_write_leave(ledger, &write, rc, error);
+}
+
+int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, struct os_error *error) {
+  struct os_write write;
+  int rc = os_write_enter(ledger, true, &write, error);
+  if (rc != OS_OK) return rc;
+  rc = os_ledger_run(ledger, "UPDATE job SET forgotten = 1 WHERE target_name = ?1 AND NOT forgotten",
+                     recording, error, "t", index_name);
+  for (size_t i = 0; i < ledger->held_count && rc == OS_OK; i++) /* the job that asks is not an earlier one */
+    rc = os_ledger_run(ledger, "UPDATE job SET forgotten = 0 WHERE job = ?1 AND forgotten", recording, error,
+                       "i", ledger->held[i]);
+  return os_write_leave(ledger, &write, rc, error);
+}
+
+/* ---- looking back
+ * ------------------------------------------------------------------------------------------- */
+
+static void copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size) {
+  const char *text = (const char *)sqlite3_column_text(stmt, column);
+  snprintf(out, size, "%s", text != NULL ? text : "");
+}
+
+static enum os_life life_of_row(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t job, int first) {
+  const char *status = (const char *)sqlite3_column_text(stmt, first);
+  if (status == NULL || strcmp(status, "running") != 0) return OS_LIFE_ENDED;
+  return os_job_life(ledger, job, sqlite3_column_int(stmt, first + 1) != 0,
+                     (const char *)sqlite3_column_text(stmt, first + 2),
+                     (const char *)sqlite3_column_text(stmt, first + 3));
+}
+
+/* A file that was only listed is no past, unless the job that listed it is about to come to it. */
+static bool take_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out) {
+  int64_t job = sqlite3_column_int64(stmt, 0);
+  if (os_job_lock_is_ours(ledger, job)) return false;
+  enum os_life life = life_of_row(ledger, stmt, job, 9);
+  copy_text(stmt, 1, out->status, sizeof out->status);
+  if (life != OS_LIFE_RUNNING && strcmp(out->status, "waiting") == 0) return false;
+  out->found = true;
+  out->job = job;
+  out->job_alive = life == OS_LIFE_RUNNING;
+  copy_text(stmt, 2, out->fingerprint, sizeof out->fingerprint);
+  out->byte_offset = sqlite3_column_int64(stmt, 3);
+  out->line = sqlite3_column_int64(stmt, 4);
+  out->documents = sqlite3_column_int64(stmt, 5);
+  out->failed = sqlite3_column_int64(stmt, 6);
+  out->generation = sqlite3_column_int64(stmt, 7);
+  out->size = sqlite3_column_int64(stmt, 8);
+  return true;
+}
+
+int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                        const char *name, struct os_file_past *out, struct os_error *error) {
+  static const char sql[] =
+      "SELECT j.job, f.status, f.fingerprint, f.byte_offset, f.line, f.documents, f.failed, f.generation, "
+      "f.size,"
+      " j.status, j.locked, j.host, j.updated_at FROM job_file f CROSS JOIN job j ON j.job = f.job"
+      " WHERE f.name = ?1 AND j.target_name = ?2 AND (?3 = '' OR j.target_uuid = ?3) AND NOT j.dry AND NOT "
+      "j.forgotten"
+      " AND f.status <> 'skipped' ORDER BY f.id DESC";
+  memset(out, 0, sizeof *out);
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", name, index_name,
+                                       index_uuid != NULL ? index_uuid : "");
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step;
+  while ((step = sqlite3_step(stmt)) == SQLITE_ROW && !take_past(ledger, stmt, out)) {
+  }
+  if (step != SQLITE_ROW) memset(out, 0, sizeof *out);
+  if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, reading, error);
+  os_ledger_done(stmt);
+  return rc;
+}
+
+int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                            const char *fingerprint, int64_t *times, struct os_error *error) {
+  static const char sql[] =
+      "SELECT count(*) FROM job_file f CROSS JOIN job j ON j.job = f.job WHERE f.fingerprint = ?1"
+      " AND f.status IN ('success', 'partial') AND j.target_name = ?2 AND (?3 = '' OR j.target_uuid = ?3)"
+      " AND NOT j.dry AND NOT j.forgotten";
+  *times = 0;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", fingerprint, index_name,
+                                       index_uuid != NULL ? index_uuid : "");
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW)
+    *times = sqlite3_column_int64(stmt, 0);
+  else
+    rc = os_ledger_fail(ledger, step, reading, error);
+  os_ledger_done(stmt);
+  return rc;
+}
+
+/* The newest load of that path decides: one that ended well has finished what came before it. A load that a
+*guard
+** stopped before the first file is neither. */
+int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                         const char *path, int64_t *job, struct os_error *error) {
+  static const char sql[] =
+      "SELECT job, status IN ('success', 'partial') FROM job j WHERE target_name = ?1 AND path = ?2"
+      " AND (?3 = '' OR target_uuid = ?3) AND NOT dry AND NOT forgotten AND (status IN ('success', 'partial')"
+      "  OR bytes_sent > 0 OR EXISTS (SELECT 1 FROM job_file f WHERE f.job = j.job AND f.status NOT IN"
+      "  ('waiting', 'skipped'))) ORDER BY job DESC";
+  *job = 0;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", index_name, path,
+                                       index_uuid != NULL ? index_uuid : "");
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step;
+  while ((step = sqlite3_step(stmt)) == SQLITE_ROW &&
+         os_job_lock_is_ours(ledger, sqlite3_column_int64(stmt, 0))) {
+  }
+  if (step == SQLITE_ROW && !sqlite3_column_int(stmt, 1))
+    *job = sqlite3_column_int64(stmt, 0);
+  else if (step != SQLITE_ROW && step != SQLITE_DONE)
+    rc = os_ledger_fail(ledger, step, reading, error);
+  os_ledger_done(stmt);
+  return rc;
+}
