@@ -71,6 +71,8 @@ UNIT_LIB = $(BUILD)/unit-obj/rooms.a
 UNIT = $(foreach r,$(ROOMS),$(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(sort $(wildcard tests/unit/$(r)_*_test.c))))
 UNIT_SUPPORT = $(filter-out %_test.c,$(sort $(wildcard tests/unit/*.c)))
 FUZZ = $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/*_fuzz.c)))
+BENCH = $(patsubst tests/perf/%.c,$(BUILD)/perf/%,$(sort $(wildcard tests/perf/*_bench.c)))
+CORE_LIB = $(BUILD)/core/rooms.a
 READY_SQL = $(filter-out sql/ledger_%,$(wildcard sql/*.sql))
 SCHEMA = $(wildcard sql/ledger_v*.sql)
 GENERATED = $(if $(SCHEMA),$(BUILD)/generated/ledger_schema.h)
@@ -170,8 +172,14 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(UNIT_LIB) $(STAMP)
 	$(call say,FUZZ,$@)$(CC) $(ALL_CFLAGS) $(UNIT_FLAGS) $(FUZZ_FLAGS) -Wno-conversion -o $@ $< $(UNIT_LIB) \
 	  $(LDFLAGS) $(SQLITE_LIBS) $(LIBS)
 
-bench: $(SO)
-	tests/perf/run $(SO)
+# CORE_LIB: the rooms without the test seam, for programs that measure
+bench: $(SO) $(BENCH)
+	scripts/bench $(BUILD)
+$(CORE_LIB): $(CORE_OBJ)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(CORE_OBJ)
+$(BUILD)/perf/%: tests/perf/%.c $(CORE_LIB) $(STAMP)
+	@mkdir -p $(@D)
+	$(call say,BENCH,$@)$(CC) $(ALL_CFLAGS) $(CORE_FLAGS) -Wno-conversion -o $@ $< $(CORE_LIB) $(LDFLAGS) $(SQLITE_LIBS) $(LIBS)
 
 lint:
 	scripts/lint
