@@ -10,7 +10,10 @@
 # Variables: CC, CFLAGS (optimisation, sanitizers), CPPFLAGS, LDFLAGS, BUILD (output folder), ROOMS (folders of
 # ext/), PREFIX, DESTDIR, STATIC_LIBS=1 (link the small libraries statically), V=1 (show the commands).
 
-CC ?= gcc
+# make's own default is cc; a CC from the environment or the command line wins
+ifeq ($(origin CC),default)
+  CC = gcc
+endif
 AR ?= ar
 LD ?= ld
 OBJCOPY ?= objcopy
