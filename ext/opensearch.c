@@ -1,0 +1,238 @@
+/* opensearch.c - the entry points of the extension, and the two tables that are its whole surface.
+**
+** Lives here: version gate, registration, and the environment that belongs to one SQLite connection (a struct
+** os_session, counted by the registrations that use it and freed with the last of them, which is when the
+*connection
+** closes). No other logic. May call everything below.
+*/
+#include "ledger/sqlite_api.h"
+
+#include <string.h>
+#include "base/alloc.h"
+#include "operations/session.h"
+#include "surface/command.h"
+#include "surface/functions.h"
+#include "surface/rows_table.h"
+
+#ifndef SQLITE_CORE
+SQLITE_EXTENSION_INIT1
+#endif
+
+#define ENTRY_POINT __attribute__((visibility("default")))
+
+enum { OLDEST_SQLITE = 3038000 }; /* sqlite3_vtab_in(), _rhs_value(), LIMIT in xBestIndex */
+
+/* ---- the functions
+ * -------------------------------------------------------------------------------------------------- */
+
+enum { READ = OS_COMMAND_REPEATABLE, PURE = OS_COMMAND_REPEATABLE | OS_COMMAND_INNOCUOUS };
+
+/* Name, least and most arguments, usage, flags, options, [arguments that are secret,] what runs. */
+static const struct os_command_info aFunc[] = {
+    /* session */
+    {"os_config", 1, 2, "(name [, value])", READ, NULL, 2, os_run_config},
+    {"os_connect", 2, 2, "(name, options)", READ, NULL, 2, os_run_connect},
+    {"os_ping", 0, 1, "([connection])", READ, NULL, 0, os_run_ping},
+    {"os_version", 0, 0, "()", PURE, NULL, 0, os_run_version},
+    {"os_debug", 0, 0, "()", READ, NULL, 0, os_run_debug},
+    {"os_sleep", 1, 1, "(seconds)", READ, NULL, 0, os_run_sleep},
+    {"os_request", 2, 4, "(method, path [, body [, options]])", 0, &os_schema_request, 4, os_run_request},
+    /* indices */
+    {"os_count", 1, 3, "(index [, query [, options]])", READ, &os_schema_count, 0, os_run_count},
+    {"os_create_index", 1, 3, "(name [, body [, options]])", 0, &os_schema_index, 0, os_run_create_index},
+    {"os_delete_index", 2, 3, "(name, name_again [, options])", 0, &os_schema_delete_index, 0,
+     os_run_delete_index},
+    {"os_refresh_index", 1, 2, "(name [, options])", 0, &os_schema_index, 0, os_run_refresh_index},
+    /* jobs */
+    {"os_cancel", 1, 1, "(job)", 0, NULL, 0, os_run_cancel},
+    {"os_pause", 1, 1, "(job)", 0, NULL, 0, os_run_pause},
+    {"os_continue", 1, 1, "(job)", 0, NULL, 0, os_run_continue},
+    {"os_ledger_prune", 1, 1, "(before)", 0, NULL, 0, os_run_ledger_prune},
+};
+
+/* ---- the tables
+ * ----------------------------------------------------------------------------------------------------- */
+
+/* Rows made all at once (rows_table.h), or a module of its own, whose client data is the struct os_session.
+ */
+static const struct {
+  const struct os_rows_table *rows;
+  const char *name;
+  const sqlite3_module *module;
+} aMod[] = {
+    {&os_table_settings, "os_settings", NULL},
+    {&os_table_connections, "os_connections", NULL},
+    {&os_table_permissions, "os_permissions", NULL},
+};
+
+/* ---- the environment of a connection
+ * -------------------------------------------------------------------------------- */
+
+struct environment {
+  int references; /* registrations that live; SQLite calls destructors one at a time */
+  struct os_session *session;
+};
+
+/* What one registration owns: its reference, and what the callbacks get. */
+struct registration {
+  union {
+    struct os_binding function;
+    struct os_rows_binding rows;
+  } binding; /* must be first */
+  struct environment *environment;
+};
+
+static void release(struct environment *environment) {
+  if (--environment->references > 0) return;
+  os_session_free(environment->session);
+  os_free(environment);
+}
+
+static void destroy_registration(void *data) {
+  struct registration *registration = data;
+  struct environment *environment = registration->environment;
+  os_free(registration);
+  release(environment);
+}
+
+static struct registration *new_registration(struct environment *environment) {
+  struct registration *registration = os_calloc(1, sizeof *registration);
+  if (registration == NULL) return NULL;
+  registration->environment = environment;
+  environment->references++;
+  return registration;
+}
+
+/* SELECT os__session(?1): gives the session to the one who binds a pointer of this type to receive it;
+*nothing an SQL
+** text can do reaches it (sqlite.org/bindptr.html). Tells a second load that there was a first. */
+static const char session_pointer[] = "os_session";
+
+static void session_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
+  (void)argc;
+  struct os_session **out = sqlite3_value_pointer(argv[0], session_pointer);
+  const struct os_binding *binding = sqlite3_user_data(context);
+  if (out != NULL) *out = binding->session;
+}
+
+static struct os_session *find_session(sqlite3 *db) {
+  sqlite3_stmt *stmt = NULL;
+  struct os_session *session = NULL;
+  if (sqlite3_prepare_v2(db, "SELECT os__session(?1)", -1, &stmt, NULL) == SQLITE_OK) {
+    sqlite3_bind_pointer(stmt, 1, &session, session_pointer, NULL);
+    sqlite3_step(stmt);
+  }
+  sqlite3_finalize(stmt);
+  return session;
+}
+
+/* ---- registration
+ * --------------------------------------------------------------------------------------------------- */
+
+static int function_flags(const struct os_command_info *info) {
+  int flags = SQLITE_UTF8 | SQLITE_SUBTYPE;
+  flags |= info->flags & OS_COMMAND_INNOCUOUS ? SQLITE_INNOCUOUS : SQLITE_DIRECTONLY;
+  if (sqlite3_libversion_number() >= 3045000)
+    flags |= 0x001000000; /* SQLITE_RESULT_SUBTYPE: results carry the subtype of JSON */
+  return flags;
+}
+
+static int register_function(sqlite3 *db, struct environment *environment,
+                             const struct os_command_info *info) {
+  struct registration *registration = new_registration(environment);
+  if (registration == NULL) return SQLITE_NOMEM;
+  registration->binding.function = (struct os_binding){.session = environment->session, .info = info};
+  /* -1: any number of arguments, because the frame's message about a wrong number tells the usage. On failure
+  *SQLite
+  ** calls the destructor itself. */
+  return sqlite3_create_function_v2(db, info->name, -1, function_flags(info), registration,
+                                    os_command_dispatch, NULL, NULL, destroy_registration);
+}
+
+static int register_session_function(sqlite3 *db, struct environment *environment) {
+  struct registration *registration = new_registration(environment);
+  if (registration == NULL) return SQLITE_NOMEM;
+  registration->binding.function = (struct os_binding){.session = environment->session};
+  return sqlite3_create_function_v2(db, "os__session", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, registration,
+                                    session_function, NULL, NULL, destroy_registration);
+}
+
+/* A module of its own gets the session itself and needs no destructor: SQLite disconnects every virtual table
+*before it
+** destroys the functions, which hold the session. */
+static int register_module(sqlite3 *db, struct environment *environment, size_t i) {
+  if (aMod[i].rows == NULL)
+    return sqlite3_create_module_v2(db, aMod[i].name, aMod[i].module, environment->session, NULL);
+  struct registration *registration = new_registration(environment);
+  if (registration == NULL) return SQLITE_NOMEM;
+  registration->binding.rows =
+      (struct os_rows_binding){.session = environment->session, .table = aMod[i].rows};
+  return sqlite3_create_module_v2(db, aMod[i].name, &os_rows_module, registration, destroy_registration);
+}
+
+static int register_all(sqlite3 *db, struct environment *environment) {
+  int rc = register_session_function(db, environment);
+  for (size_t i = 0; i < sizeof aFunc / sizeof *aFunc && rc == SQLITE_OK; i++)
+    rc = register_function(db, environment, &aFunc[i]);
+  for (size_t i = 0; i < sizeof aMod / sizeof *aMod && rc == SQLITE_OK; i++)
+    rc = register_module(db, environment, i);
+  return rc;
+}
+
+static int set_up(sqlite3 *db, char **message) {
+  struct os_error error;
+  if (sqlite3_libversion_number() < OLDEST_SQLITE) {
+    *message =
+        sqlite3_mprintf("opensearch: this is SQLite %s, but 3.38 is the oldest that works; use a newer one",
+                        sqlite3_libversion());
+    return SQLITE_ERROR;
+  }
+  if (find_session(db) != NULL) return SQLITE_OK; /* loaded already: the first stays */
+  struct environment *environment = os_calloc(1, sizeof *environment);
+  if (environment == NULL) return SQLITE_NOMEM;
+  environment->references = 1; /* ours, while we register */
+  os_error_clear(&error);
+  int rc = SQLITE_OK;
+  if (os_session_new(&environment->session, db, &error) != OS_OK) {
+    char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE + 4];
+    os_error_sentence(&error, sentence, sizeof sentence);
+    *message = sqlite3_mprintf("opensearch: %s", sentence);
+    rc = error.code == OS_ERR_NOMEM ? SQLITE_NOMEM : SQLITE_ERROR;
+  } else {
+    rc = register_all(db, environment);
+  }
+  release(environment);
+  return rc;
+}
+
+/* ---- entry points
+ * --------------------------------------------------------------------------------------------------- */
+
+ENTRY_POINT int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
+ENTRY_POINT int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
+ENTRY_POINT int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
+
+/* For sqlite3_auto_extension() and programs that link the extension in: those take anything but SQLITE_OK for
+*a
+** failure. */
+int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+#ifndef SQLITE_CORE
+  SQLITE_EXTENSION_INIT2(api);
+#else
+  (void)api;
+#endif
+  return set_up(db, message);
+}
+
+/* The library stays in memory after the connection closes: libcurl and OpenSSL keep state of each thread and
+*run code
+** at exit (sqlite.org/loadext.html, "persistent loadable extensions"). */
+int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  int rc = sqlite3_opensearch_static_init(db, message, api);
+  return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;
+}
+
+/* Found under any file name. */
+int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  return sqlite3_opensearch_init(db, message, api);
+}

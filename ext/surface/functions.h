@@ -1,0 +1,44 @@
+/* functions.h - who offers which SQL function and table; opensearch.c registers them by name.
+**
+** One section a file. A function is a run() (see command.h) and the table of its own options; a table is a
+** struct os_rows_table (see rows_table.h) or a sqlite3_module.
+*/
+#ifndef OS_SURFACE_FUNCTIONS_H
+#define OS_SURFACE_FUNCTIONS_H
+#include "surface/command.h"
+#include "surface/rows_table.h"
+
+/* session_functions.c */
+int os_run_config(struct os_command *command);
+int os_run_connect(struct os_command *command);
+int os_run_ping(struct os_command *command);
+int os_run_version(struct os_command *command);
+int os_run_debug(struct os_command *command);
+int os_run_sleep(struct os_command *command);
+
+/* request_function.c */
+int os_run_request(struct os_command *command);
+extern const struct os_option_schema os_schema_request;
+
+/* index_functions.c */
+int os_run_count(struct os_command *command);
+int os_run_create_index(struct os_command *command);
+int os_run_delete_index(struct os_command *command);
+int os_run_refresh_index(struct os_command *command);
+extern const struct os_option_schema os_schema_count;
+extern const struct os_option_schema os_schema_index;
+extern const struct os_option_schema os_schema_delete_index;
+
+/* job_functions.c */
+int os_run_ledger_prune(struct os_command *command);
+int os_run_cancel(struct os_command *command);
+int os_run_pause(struct os_command *command);
+int os_run_continue(struct os_command *command);
+
+/* settings_table.c */
+extern const struct os_rows_table os_table_settings;
+extern const struct os_rows_table os_table_connections;
+
+/* permissions_table.c */
+extern const struct os_rows_table os_table_permissions;
+#endif
