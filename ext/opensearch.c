@@ -1,10 +1,8 @@
 /* opensearch.c - the entry points of the extension, and the two tables that are its whole surface.
 **
-** Lives here: version gate, registration, and the environment that belongs to one SQLite connection (a struct
-** os_session, counted by the registrations that use it and freed with the last of them, which is when the
-*connection
-** closes). No other logic. May call everything below.
-*/
+** Lives here: version gate, registration, and the environment that belongs to one SQLite connection (a
+** struct os_session, counted by the registrations that use it and freed with the last of them, which is when
+** the connection closes). No other logic. May call everything below. */
 #include "ledger/sqlite_api.h"
 
 #include <string.h>
@@ -22,8 +20,7 @@ SQLITE_EXTENSION_INIT1
 
 enum { OLDEST_SQLITE = 3038000 }; /* sqlite3_vtab_in(), _rhs_value(), LIMIT in xBestIndex */
 
-/* ---- the functions
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the functions ------------------------------------------------------------------------------ */
 
 enum { READ = OS_COMMAND_REPEATABLE, PURE = OS_COMMAND_REPEATABLE | OS_COMMAND_INNOCUOUS };
 
@@ -50,8 +47,7 @@ static const struct os_command_info aFunc[] = {
     {"os_ledger_prune", 1, 1, "(before)", 0, NULL, 0, os_run_ledger_prune},
 };
 
-/* ---- the tables
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the tables --------------------------------------------------------------------------------- */
 
 /* Rows made all at once (rows_table.h), or a module of its own, whose client data is the struct os_session.
  */
@@ -65,8 +61,7 @@ static const struct {
     {&os_table_permissions, "os_permissions", NULL},
 };
 
-/* ---- the environment of a connection
- * -------------------------------------------------------------------------------- */
+/* ---- the environment of a connection ------------------------------------------------------------ */
 
 struct environment {
   int references; /* registrations that live; SQLite calls destructors one at a time */
@@ -104,8 +99,8 @@ static struct registration *new_registration(struct environment *environment) {
 }
 
 /* SELECT os__session(?1): gives the session to the one who binds a pointer of this type to receive it;
-*nothing an SQL
-** text can do reaches it (sqlite.org/bindptr.html). Tells a second load that there was a first. */
+** nothing an SQL text can do reaches it (sqlite.org/bindptr.html). Tells a second load that there was a
+** first. */
 static const char session_pointer[] = "os_session";
 
 static void session_function(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -126,8 +121,7 @@ static struct os_session *find_session(sqlite3 *db) {
   return session;
 }
 
-/* ---- registration
- * --------------------------------------------------------------------------------------------------- */
+/* ---- registration ------------------------------------------------------------------------------- */
 
 static int function_flags(const struct os_command_info *info) {
   int flags = SQLITE_UTF8 | SQLITE_SUBTYPE;
@@ -142,9 +136,8 @@ static int register_function(sqlite3 *db, struct environment *environment,
   struct registration *registration = new_registration(environment);
   if (registration == NULL) return SQLITE_NOMEM;
   registration->binding.function = (struct os_binding){.session = environment->session, .info = info};
-  /* -1: any number of arguments, because the frame's message about a wrong number tells the usage. On failure
-  *SQLite
-  ** calls the destructor itself. */
+  /* -1: any number of arguments, because the frame's message about a wrong number tells the usage. On
+  ** failure SQLite calls the destructor itself. */
   return sqlite3_create_function_v2(db, info->name, -1, function_flags(info), registration,
                                     os_command_dispatch, NULL, NULL, destroy_registration);
 }
@@ -157,9 +150,8 @@ static int register_session_function(sqlite3 *db, struct environment *environmen
                                     session_function, NULL, NULL, destroy_registration);
 }
 
-/* A module of its own gets the session itself and needs no destructor: SQLite disconnects every virtual table
-*before it
-** destroys the functions, which hold the session. */
+/* A module of its own gets the session itself and needs no destructor: SQLite disconnects every virtual
+** table before it destroys the functions, which hold the session. */
 static int register_module(sqlite3 *db, struct environment *environment, size_t i) {
   if (aMod[i].rows == NULL)
     return sqlite3_create_module_v2(db, aMod[i].name, aMod[i].module, environment->session, NULL);
@@ -205,16 +197,14 @@ static int set_up(sqlite3 *db, char **message) {
   return rc;
 }
 
-/* ---- entry points
- * --------------------------------------------------------------------------------------------------- */
+/* ---- entry points ------------------------------------------------------------------------------- */
 
 ENTRY_POINT int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 ENTRY_POINT int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 ENTRY_POINT int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
-/* For sqlite3_auto_extension() and programs that link the extension in: those take anything but SQLITE_OK for
-*a
-** failure. */
+/* For sqlite3_auto_extension() and programs that link the extension in: those take anything but SQLITE_OK
+** for a failure. */
 int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
 #ifndef SQLITE_CORE
   SQLITE_EXTENSION_INIT2(api);
@@ -225,8 +215,7 @@ int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_ap
 }
 
 /* The library stays in memory after the connection closes: libcurl and OpenSSL keep state of each thread and
-*run code
-** at exit (sqlite.org/loadext.html, "persistent loadable extensions"). */
+** run code at exit (sqlite.org/loadext.html, "persistent loadable extensions"). */
 int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
   int rc = sqlite3_opensearch_static_init(db, message, api);
   return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;

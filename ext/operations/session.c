@@ -2,11 +2,8 @@
 **
 ** May call: ledger/, cluster/, net/, config/, base/. Owns: everything in struct os_session but `db`.
 ** Interruption is noticed in three ways, because no single one works in every host: sqlite3_is_interrupted()
-*from
-** SQLite 3.41 on, a small statement on the caller's connection before that (it also runs the application's
-*progress
-** handler), and the chained SIGINT handler of sigint.c.
-*/
+** from SQLite 3.41 on, a small statement on the caller's connection before that (it also runs the
+** application's progress handler), and the chained SIGINT handler of sigint.c. */
 #include "operations/session.h"
 
 #include <pthread.h>
@@ -41,8 +38,7 @@ static void count_session(int change) {
   if (last && change < 0) os_net_reap_all();
 }
 
-/* ---- making and freeing
- * ------------------------------------------------------------------------------------------ */
+/* ---- making and freeing ------------------------------------------------------------------------- */
 
 int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error) {
   *out = NULL;
@@ -77,8 +73,7 @@ static void free_caps(struct os_session *session) {
 }
 
 /* After fork() the child's copies of the network thread and of the ledger's connection belong to the parent:
-*closing
-** either would harm it (SQLite, "How To Corrupt", section 2.6), so they are left as they are. */
+** closing either would harm it (SQLite, "How To Corrupt", section 2.6), so they are left as they are. */
 static void abandon_inherited(struct os_session *session) {
   session->net = NULL;
   session->ledger = NULL;
@@ -104,8 +99,7 @@ void os_session_free(struct os_session *session) {
   if (!inherited) count_session(-1);
 }
 
-/* ---- interruption
- * ------------------------------------------------------------------------------------------------- */
+/* ---- interruption ------------------------------------------------------------------------------- */
 
 static bool sqlite_interrupted(struct os_session *session) {
 #if SQLITE_VERSION_NUMBER >= 3041000
@@ -153,8 +147,7 @@ bool os_session_stopped(const struct os_session *session) {
   return session->interrupted;
 }
 
-/* ---- around a command
- * --------------------------------------------------------------------------------------------- */
+/* ---- around a command --------------------------------------------------------------------------- */
 
 static int configure_log(struct os_session *session, struct os_error *error) {
   const struct os_settings *settings = session->settings;
@@ -177,8 +170,7 @@ int os_session_enter(struct os_session *session, struct os_error *error) {
     session->probed_at = 0;
     session->sigint_seen = os_sigint_count();
     /* Prepared for each command and finalized after it: a statement left open would make sqlite3_close()
-    *refuse. An
-    ** authorizer may forbid it; then the other two ways must do. */
+    ** refuse. An authorizer may forbid it; then the other two ways must do. */
     if (sqlite3_prepare_v2(session->db, probe_sql, -1, &session->probe_stmt, NULL) != SQLITE_OK)
       session->probe_stmt = NULL;
   }
@@ -196,8 +188,7 @@ void os_session_leave(struct os_session *session) {
   os_sigint_leave();
 }
 
-/* ---- clusters
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- clusters ----------------------------------------------------------------------------------- */
 
 static bool same_text(const char *a, const char *b) {
   return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -260,8 +251,7 @@ void os_session_abandon_net(struct os_session *session) {
   session->net = NULL;
 }
 
-/* ---- the ledger
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the ledger --------------------------------------------------------------------------------- */
 
 /* OS_LEDGER may be set after the first look at the ledger; between commands another file is then taken. */
 static int make_ledger(struct os_session *session, struct os_error *error) {

@@ -1,12 +1,9 @@
 /* session.h - what belongs to one SQLite connection: settings, named clusters, ledger, network thread, log,
-*and the
-** way to notice an interruption. Made by opensearch.c when the extension is loaded, shared by every function
-*and
-** table of that connection, freed when the connection closes.
+** and the way to notice an interruption. Made by opensearch.c when the extension is loaded, shared by every
+** function and table of that connection, freed when the connection closes.
 **
 ** Keeper's thread (the caller's) only; the network thread and readers get counted references to what they
-*need.
-*/
+** need. */
 #ifndef OS_OPERATIONS_SESSION_H
 #define OS_OPERATIONS_SESSION_H
 #include <sqlite3.h>
@@ -46,21 +43,19 @@ int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error)
 void os_session_free(struct os_session *session);
 
 /* The probe for anything that waits: sqlite3_interrupt(), the application's progress handler, or SIGINT
-*noticed by
-** the handler that os_session_enter() chains. */
+** noticed by the handler that os_session_enter() chains. */
 struct os_probe os_session_probe(struct os_session *session);
 bool os_session_interrupted(struct os_session *session);
 /* The command that runs shall not take longer than `seconds` (<= 0: no limit); a shorter limit in force
-*stays. When it
-** is reached the probe says "interrupted", and os_session_timed_out() tells that this is why. */
+** stays. When it is reached the probe says "interrupted", and os_session_timed_out() tells that this is why.
+** */
 void os_session_deadline(struct os_session *session, double seconds);
 bool os_session_timed_out(const struct os_session *session);
 /* Has the probe said "interrupted" to the command that runs? Asks nobody. */
 bool os_session_stopped(const struct os_session *session);
 
 /* Around every command: chains the SIGINT handler, applies changed log settings, notices a fork (then
-*inherited
-** handles are left unclosed and made anew). Leave restores the handler. */
+** inherited handles are left unclosed and made anew). Leave restores the handler. */
 int os_session_enter(struct os_session *session, struct os_error *error);
 void os_session_leave(struct os_session *session);
 

@@ -1,9 +1,7 @@
 /* sigint.c - the chained SIGINT handler.
 **
 ** Owns: the process's chain (one static struct under a mutex). Calls nothing of ours. In the handler itself
-*only
-** lock-free atomics and the earlier handler are touched (signal-safety(7)).
-*/
+** only lock-free atomics and the earlier handler are touched (signal-safety(7)). */
 #include "operations/sigint.h"
 
 #include <pthread.h>
@@ -56,8 +54,7 @@ static void install(void) {
   struct sigaction current, ours;
   if (sigaction(SIGINT, NULL, &current) != 0) return;
   /* Chained already: somebody put a handler above ours and it is still there. Putting ours above that one
-  *again
-  ** would make the two call each other for ever. */
+  ** again would make the two call each other for ever. */
   if (is_ours(&current) || chain.chained) {
     chain.chained = chain.chained || is_ours(&current);
     return;

@@ -1,12 +1,9 @@
 /* command.c - the frame of every SQL function: may it run, with what, and what comes of it.
 **
 ** Steps of a call: (1) a running statement names the command; (2) the number of arguments; (3) the same call
-*was not
-** made already by this execution; (4) the session is entered (SIGINT, log, fork); (5) options; (6) the
-*command's own
-** run(); (7) its job is finished; (8) the session is left; (9) result or error.
-** May call: operations/session, ledger/, base/. Owns: everything in struct os_command that says "owned".
-*/
+** was not made already by this execution; (4) the session is entered (SIGINT, log, fork); (5) options; (6)
+** the command's own run(); (7) its job is finished; (8) the session is left; (9) result or error. May call:
+** operations/session, ledger/, base/. Owns: everything in struct os_command that says "owned". */
 #include "surface/command_int.h"
 
 #include <string.h>
@@ -16,8 +13,7 @@
 #include "base/text.h"
 #include "surface/sql_call.h"
 
-/* ---- errors and results
- * ----------------------------------------------------------------------------------------- */
+/* ---- errors and results ------------------------------------------------------------------------- */
 
 void os_command_error(sqlite3_context *context, const char *name, const struct os_error *error) {
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE + 4];
@@ -46,8 +42,7 @@ static void give_result(sqlite3_context *context, const struct os_result *result
   }
 }
 
-/* ---- may it run?
- * ------------------------------------------------------------------------------------------------ */
+/* ---- may it run? -------------------------------------------------------------------------------- */
 
 /* Rule 5: a statement that runs on this connection must name the command. */
 static bool named_by_statement(sqlite3 *db, const char *name) {
@@ -81,8 +76,7 @@ static int check_argument_count(struct os_command *command) {
   return OS_ERR_ARGUMENT;
 }
 
-/* ---- options
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------------ */
 
 static int parse_options(struct os_command *command) {
   const struct os_command_info *info = command->info;
@@ -105,11 +99,11 @@ static int parse_options(struct os_command *command) {
   return os_options_parse(&command->options, info->options, text, len, &command->error);
 }
 
-enum os_progress os_command_progress(const struct os_command *command) {
+enum os_progress_kind os_command_progress(const struct os_command *command) {
   const char *word = os_options_text(&command->options, "progress", NULL);
-  if (word != NULL) return OS_PROGRESS_JSON;
-  return os_options_bool(&command->options, "progress", isatty(STDERR_FILENO) == 1) ? OS_PROGRESS_TERMINAL
-                                                                                    : OS_PROGRESS_NONE;
+  if (word != NULL) return OS_PROGRESS_JSON_LINES;
+  return os_options_bool(&command->options, "progress", isatty(STDERR_FILENO) == 1) ? OS_PROGRESS_LINE
+                                                                                    : OS_PROGRESS_SILENT;
 }
 
 int os_command_cluster(struct os_command *command, struct os_cluster *out) {
@@ -118,8 +112,7 @@ int os_command_cluster(struct os_command *command, struct os_cluster *out) {
   return os_session_cluster(command->session, connection, out, &command->error);
 }
 
-/* ---- one call
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- one call ----------------------------------------------------------------------------------- */
 
 /* Rule 11: what was refused is kept in dlq_failures, but the caller asked for an error (cron). */
 static int check_partial(struct os_command *command) {
@@ -144,7 +137,7 @@ static int phrase_interruption(struct os_command *command, int rc) {
     error->code = OS_ERR_TIMEOUT;
   }
   if (error->advice[0] == '\0')
-    os_advise(error, command->job != 0
+    os_advise(error, command->job.number != 0
                          ? "what was acknowledged stays recorded (os_jobs); run it again to go on"
                          : "run it again");
   return (int)error->code;
@@ -187,7 +180,7 @@ static void free_command(struct os_command *command) {
   os_free(command->result.text);
   os_free(command->message);
   os_free(command->response);
-  json_decref(command->checks);
+  json_decref(command->job.checks);
 }
 
 void os_command_dispatch(sqlite3_context *context, int argc, sqlite3_value **argv) {
@@ -200,7 +193,8 @@ void os_command_dispatch(sqlite3_context *context, int argc, sqlite3_value **arg
                                .context = context,
                                .argc = argc,
                                .argv = argv};
-  command.figures.count_before = command.figures.count_after = -1;
+  command.job.session = command.session;
+  command.job.figures.count_before = command.job.figures.count_after = -1;
   int rc = check_caller(&command);
   if (rc == OS_OK) rc = check_argument_count(&command);
   if (rc == OS_OK && !(command.info->flags & OS_COMMAND_REPEATABLE))

@@ -1,8 +1,7 @@
 /* command_job.c - a command's row in the ledger, its audit, and the JSON object it gives back.
 **
 ** May call: operations/session, ledger/, base/. Owns: nothing; texts go into struct os_command, which the
-*frame frees.
-*/
+** frame frees. */
 #include "surface/command_int.h"
 
 #include <stdarg.h>
@@ -15,8 +14,7 @@
 
 enum { ARGUMENT_LIMIT = 16384 }; /* bytes of one argument that are worth keeping in a job's row */
 
-/* ---- arguments as JSON
- * ------------------------------------------------------------------------------------------- */
+/* ---- arguments as JSON -------------------------------------------------------------------------- */
 
 /* The i-th name in a usage such as "(path [, index [, options]])". */
 static size_t usage_name(const char *usage, int i, const char **name) {
@@ -87,31 +85,21 @@ static char *arguments_json(const struct os_command *command) {
   return os_buf_take(&out);
 }
 
-/* ---- begin, audit, end
- * -------------------------------------------------------------------------------------------- */
+/* ---- begin, audit, end -------------------------------------------------------------------------- */
 
 int os_command_job_begin(struct os_command *command, const char *kind, const char *index_name) {
   const char *correlation_id =
       command->options.values != NULL ? os_options_text(&command->options, "correlation_id", NULL) : NULL;
-  int rc = os_session_ledger(command->session, true, &command->ledger, &command->error);
+  int rc = os_session_ledger(command->session, true, &command->job.ledger, &command->error);
   if (rc != OS_OK) return rc;
   char *arguments = arguments_json(command);
   if (arguments == NULL) return os_fail_nomem(&command->error);
   struct os_job_begin begin = {
       .kind = kind, .index_name = index_name, .arguments = arguments, .correlation_id = correlation_id};
-  rc = os_ledger_job_begin(command->ledger, &begin, &command->job, &command->error);
+  rc = os_ledger_job_begin(command->job.ledger, &begin, &command->job.number, &command->error);
   os_free(arguments);
-  if (rc == OS_OK) os_log_set_job(command->session->log, command->job, correlation_id);
+  if (rc == OS_OK) os_log_set_job(command->session->log, command->job.number, correlation_id);
   return rc;
-}
-
-static int keep_check(struct os_command *command, const char *check, const char *verdict,
-                      const char *detail) {
-  if (command->checks == NULL) command->checks = json_array();
-  json_t *entry = json_pack("{s:s, s:s, s:s}", "check", check, "verdict", verdict, "detail", detail);
-  if (entry == NULL || command->checks == NULL || json_array_append_new(command->checks, entry) != 0)
-    return os_fail_nomem(&command->error);
-  return OS_OK;
 }
 
 int os_command_audit(struct os_command *command, const char *step, const char *check, const char *verdict,
@@ -121,21 +109,11 @@ int os_command_audit(struct os_command *command, const char *step, const char *c
   va_start(list, format);
   vsnprintf(detail, sizeof detail, format, list);
   va_end(list);
-  detail[os_utf8_check(detail, strlen(detail))] = '\0'; /* a cut may fall inside a character */
-  int rc = keep_check(command, check, verdict, detail);
-  if (rc == OS_OK && command->job != 0)
-    rc = os_ledger_audit(command->ledger, command->job, step, check, verdict, detail, durable,
-                         &command->error);
-  return rc;
+  return os_job_audit(&command->job, step, check, verdict, durable, &command->error, "%s", detail);
 }
 
 int os_command_guard_failed(struct os_command *command, const char *step, const char *check) {
-  struct os_error refusal = command->error;
-  char sentence[OS_ERROR_TEXT];
-  os_error_sentence(&refusal, sentence, sizeof sentence);
-  os_command_audit(command, step, check, "fail", false, "%s", sentence);
-  command->error = refusal; /* it matters more than a ledger that could not take the row */
-  return (int)refusal.code;
+  return os_job_guard_failed(&command->job, step, check, &command->error);
 }
 
 static const char *status_of(const struct os_command *command, int rc) {
@@ -148,10 +126,10 @@ static const char *status_of(const struct os_command *command, int rc) {
 int os_command_job_end(struct os_command *command, int rc) {
   struct os_error fault = {0};
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE + 4] = "";
-  if (command->job == 0) return rc;
+  if (command->job.number == 0) return rc;
   const char *status = status_of(command, rc);
   if (rc != OS_OK) os_error_sentence(&command->error, sentence, sizeof sentence);
-  int end = os_ledger_job_finish(command->ledger, command->job, status, &command->figures,
+  int end = os_ledger_job_finish(command->job.ledger, command->job.number, status, &command->job.figures,
                                  rc != OS_OK ? sentence : NULL, command->response, &fault);
   if (rc != OS_OK)
     os_log_write(command->session->log, OS_LOG_ERROR, "%s: %s", command->name, sentence);
@@ -160,15 +138,14 @@ int os_command_job_end(struct os_command *command, int rc) {
                  command->message != NULL ? command->message : status);
   if (end == OS_OK) return rc;
   os_log_write(command->session->log, OS_LOG_ERROR, "%s: job %lld could not be finished: %s", command->name,
-               (long long)command->job, fault.text);
+               (long long)command->job.number, fault.text);
   if (rc != OS_OK) return rc;
   command->error = fault;
   os_error_prefix(&command->error, "the work was done, but the ledger could not record it");
   return (int)command->error.code;
 }
 
-/* ---- results
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------ */
 
 static int take_text(struct os_command *command, enum os_result_kind kind, char *text, size_t len) {
   if (text == NULL) return os_fail_nomem(&command->error);
@@ -185,14 +162,14 @@ static char *result_json(const struct os_command *command) {
   os_buf_puts(&out, ",\"message\":");
   os_buf_put_json(&out, command->message, strlen(command->message));
   os_buf_puts(&out, ",\"job\":");
-  if (command->job != 0)
-    os_buf_put_u64(&out, (uint64_t)command->job);
+  if (command->job.number != 0)
+    os_buf_put_u64(&out, (uint64_t)command->job.number);
   else
     os_buf_puts(&out, "null");
   os_buf_puts(&out, ",\"response\":");
   os_buf_puts(&out, command->response);
-  if (command->checks != NULL && os_command_dry_run(command)) {
-    char *checks = os_json_text(command->checks);
+  if (command->job.checks != NULL && os_command_dry_run(command)) {
+    char *checks = os_json_text(command->job.checks);
     os_buf_puts(&out, ",\"checks\":");
     os_buf_puts(&out, checks != NULL ? checks : "");
     if (checks == NULL) out.failed = true;

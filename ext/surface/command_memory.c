@@ -1,13 +1,10 @@
 /* command_memory.c - remembers which commands one execution of a statement has run, and what they gave.
 **
-** Why: SQLite may evaluate one written call several times (a flattened subquery, GROUP BY with HAVING), and a
-*load
-** must not run twice because of it. SQLite keeps auxiliary data under a negative argument index for the whole
-** virtual machine, not for one operand, and drops it when the statement is reset or finished (the comment on
-** sqlite3_get_auxdata() in vdbeapi.c; json.c relies on it, too). So the memory lives exactly as long as one
-*execution.
-** May call: base/. Owns: the records, freed by SQLite through forget_all().
-*/
+** Why: SQLite may evaluate one written call several times (a flattened subquery, GROUP BY with HAVING), and
+** a load must not run twice because of it. SQLite keeps auxiliary data under a negative argument index for
+** the whole virtual machine, not for one operand, and drops it when the statement is reset or finished (the
+** comment on sqlite3_get_auxdata() in vdbeapi.c; json.c relies on it, too). So the memory lives exactly as
+** long as one execution. May call: base/. Owns: the records, freed by SQLite through forget_all(). */
 #include "surface/command_int.h"
 
 #include <string.h>

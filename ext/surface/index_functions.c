@@ -1,11 +1,8 @@
 /* index_functions.c - os_count, os_create_index, os_delete_index, os_refresh_index.
 **
 ** The three that change something are jobs: each guard and each change is a row of os_audit, an intent is on
-*the disk
-** before its request, and an answer that never came is settled by reading the state again (architecture,
-*rules 3, 4).
-** May call: operations/session, cluster/, base/. Owns nothing.
-*/
+** the disk before its request, and an answer that never came is settled by reading the state again
+** (architecture, rules 3, 4). May call: operations/session, cluster/, base/. Owns nothing. */
 #include "surface/functions.h"
 
 #include <string.h>
@@ -29,8 +26,7 @@ static bool outcome_unknown(int rc) {
   return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
 }
 
-/* ---- os_count
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- os_count ----------------------------------------------------------------------------------- */
 
 /* Counts what a search can see now: no refresh is made, so documents written a moment ago may be missing. */
 int os_run_count(struct os_command *command) {
@@ -46,8 +42,7 @@ int os_run_count(struct os_command *command) {
   return rc == OS_OK ? os_command_result_integer(command, count) : rc;
 }
 
-/* ---- os_create_index
- * ------------------------------------------------------------------------------------------------ */
+/* ---- os_create_index ---------------------------------------------------------------------------- */
 
 static int guard_name_free(struct os_command *command, struct os_cluster *cluster, const char *name) {
   bool exists;
@@ -98,8 +93,7 @@ int os_run_create_index(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_delete_index
- * ------------------------------------------------------------------------------------------------ */
+/* ---- os_delete_index ---------------------------------------------------------------------------- */
 
 static int read_both_names(struct os_command *command, const char **name) {
   const char *again;
@@ -156,15 +150,15 @@ static int guard_not_live(struct os_command *command, const struct os_resolved *
 /* How much is about to go: for the record only, so that not knowing it stops nothing. */
 static int count_before(struct os_command *command, struct os_cluster *cluster, const char *name) {
   struct os_error fault = {0};
-  int rc = os_cluster_count(cluster, name, NULL, &command->figures.count_before, &fault);
+  int rc = os_cluster_count(cluster, name, NULL, &command->job.figures.count_before, &fault);
   if (rc == OS_ERR_INTERRUPTED) {
     command->error = fault;
     return rc;
   }
   if (rc == OS_OK)
     return os_command_audit(command, "guards", "documents", "pass", false, "%lld documents",
-                            (long long)command->figures.count_before);
-  command->figures.count_before = -1;
+                            (long long)command->job.figures.count_before);
+  command->job.figures.count_before = -1;
   return os_command_audit(command, "guards", "documents", "unknown", false, "%s", fault.text);
 }
 
@@ -184,7 +178,7 @@ static int delete_index(struct os_command *command, struct os_cluster *cluster, 
 }
 
 static int give_deleted(struct os_command *command, const struct os_resolved *resolved, const char *name) {
-  int64_t documents = command->figures.count_before;
+  int64_t documents = command->job.figures.count_before;
   json_t *response =
       json_pack("{s:s, s:s?, s:o}", "index", name, "uuid", resolved->uuid[0] != '\0' ? resolved->uuid : NULL,
                 "documents", documents >= 0 ? json_integer(documents) : json_null());
@@ -213,8 +207,7 @@ int os_run_delete_index(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_refresh_index
- * ----------------------------------------------------------------------------------------------- */
+/* ---- os_refresh_index --------------------------------------------------------------------------- */
 
 int os_run_refresh_index(struct os_command *command) {
   const char *name;

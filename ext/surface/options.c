@@ -1,9 +1,8 @@
 /* options.c - checks the JSON object of options against a command's table, and reads values out of it.
 **
 ** Lives here: the table of shared options, the check of one value against its types and range, and the
-*sentences
-** that say what is legal. May call: base/. Owns: nothing beyond the two JSON objects in struct os_options.
-*/
+** sentences that say what is legal. May call: base/. Owns: nothing beyond the two JSON objects in struct
+** os_options. */
 #include "surface/options.h"
 
 #include <math.h>
@@ -31,8 +30,7 @@ static const struct os_option common_options[] = {
 
 enum { COMMON_COUNT = sizeof common_options / sizeof *common_options, KEY_LIMIT = 96 };
 
-/* ---- the schema as one list
- * ----------------------------------------------------------------------------------- */
+/* ---- the schema as one list --------------------------------------------------------------------- */
 
 /* Collect the keys a command takes, its own first. Returns how many. */
 static size_t list_options(const struct os_option_schema *schema, const struct os_option *list[KEY_LIMIT]) {
@@ -66,8 +64,7 @@ static int refuse_unknown(const char *key, const struct os_option *const *list, 
   return OS_ERR_ARGUMENT;
 }
 
-/* ---- one value
- * ------------------------------------------------------------------------------------------------ */
+/* ---- one value ---------------------------------------------------------------------------------- */
 
 static void put_number(struct os_buf *out, double value) {
   if (floor(value) == value && fabs(value) < 1e15) {
@@ -196,8 +193,7 @@ static int refuse_value(const struct os_option *option, const json_t *value, str
   return OS_ERR_ARGUMENT;
 }
 
-/* ---- the whole object
- * ------------------------------------------------------------------------------------------ */
+/* ---- the whole object --------------------------------------------------------------------------- */
 
 static int check_given(const json_t *given, const struct os_option *const *list, size_t count,
                        struct os_error *error) {
@@ -262,8 +258,7 @@ void os_options_free(struct os_options *options) {
   options->given = options->values = NULL;
 }
 
-/* ---- getters
- * --------------------------------------------------------------------------------------------------- */
+/* ---- getters ------------------------------------------------------------------------------------ */
 
 static const json_t *value_of(const struct os_options *options, const char *key) {
   const json_t *value = json_object_get(options->values, key);

@@ -1,12 +1,10 @@
 /* options.h - the last argument of a command: one JSON object, checked against a table before the command
-*starts.
+** starts.
 **
 ** A command lists the keys it takes, with their types and ranges; the options that mean the same everywhere
-*(rule 12
-** of the SQL surface) are one shared table of which it chooses by bits. Whatever is not listed, has another
-*type or
-** is out of range is an error that names the key and what is legal. Pure: no SQLite, no I/O.
-*/
+** (rule 12 of the SQL surface) are one shared table of which it chooses by bits. Whatever is not listed, has
+** another type or is out of range is an error that names the key and what is legal. Pure: no SQLite, no I/O.
+** */
 #ifndef OS_SURFACE_OPTIONS_H
 #define OS_SURFACE_OPTIONS_H
 #include <jansson.h>

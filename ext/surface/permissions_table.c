@@ -1,17 +1,12 @@
 /* permissions_table.c - os_permissions(index [, connection]): what this user may do with an index.
 **
 ** Tries, rather than reads roles: role definitions are for administrators, and an answer to "may I" is the
-*server's
-** own only when the question is asked. Each probe is one request that changes nothing even when it is
-*allowed:
-** reads; writes that are conditions which cannot hold (a sequence number no document has); and changes that
-*the server
-** refuses as invalid after it has checked the right (the Security plugin filters actions before they are
-*executed,
-** docs.opensearch.org, "Permissions"). So: 403 is "fail", what got past the filter is "pass", anything else
-*"unknown".
-** May call: operations/session, cluster/, base/. Owns nothing.
-*/
+** server's own only when the question is asked. Each probe is one request that changes nothing even when it
+** is allowed: reads; writes that are conditions which cannot hold (a sequence number no document has); and
+** changes that the server refuses as invalid after it has checked the right (the Security plugin filters
+** actions before they are executed, docs.opensearch.org, "Permissions"). So: 403 is "fail", what got past
+** the filter is "pass", anything else "unknown". May call: operations/session, cluster/, base/. Owns
+** nothing. */
 #include "surface/functions.h"
 
 #include <string.h>
@@ -149,12 +144,11 @@ done:
   return rc;
 }
 
-/* ---- writing: one bulk request whose items cannot take effect
- * ------------------------------------------------------- */
+/* ---- writing: one bulk request whose items cannot take effect ----------------------------------- */
 
 /* No document has this sequence number, so index and delete conflict (409); the update misses its document
-*(404).
-** Nothing is written in either case, and a refused right is a 403 of the item or of the whole request. */
+** (404). Nothing is written in either case, and a refused right is a 403 of the item or of the whole
+** request. */
 static const char bulk_body[] = "{\"index\":{\"_id\":\"os-permission-probe\",\"if_seq_no\":9007199254740991,"
                                 "\"if_primary_term\":1}}\n{}\n"
                                 "{\"update\":{\"_id\":\"os-permission-probe\"}}\n{\"doc\":{}}\n"
@@ -213,8 +207,7 @@ done:
   return rc;
 }
 
-/* ---- who asks
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- who asks ----------------------------------------------------------------------------------- */
 
 /* GET _plugins/_security/authinfo is open to every user; without the plugin the path does not exist. */
 static int add_identity(struct os_rows_call *call, struct os_cluster *cluster, bool *secured) {

@@ -1,12 +1,9 @@
-/* request_function.c - os_request(method, path [, body [, options]]): any request of the REST API, the escape
-*hatch.
+/* request_function.c - os_request(method, path [, body [, options]]): any request of the REST API, the
+** escape hatch.
 **
 ** Gives the answer's body as it came. A status of 400 or more is an error with the server's reason, unless
-*the option
-** allow_status lists it. What may change the cluster is a job (its body is not recorded: it may hold
-*passwords).
-** May call: operations/session, cluster/, base/. Owns nothing.
-*/
+** the option allow_status lists it. What may change the cluster is a job (its body is not recorded: it may
+** hold passwords). May call: operations/session, cluster/, base/. Owns nothing. */
 #include "surface/functions.h"
 
 #include <string.h>

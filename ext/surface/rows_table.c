@@ -1,9 +1,8 @@
 /* rows_table.c - the virtual-table methods that all tables of struct os_rows_table share.
 **
 ** The plan (xBestIndex) only notes which parameters are given, as bits in idxNum; nothing else is pushed
-*down.
-** May call: operations/session, base/. Owns: a cursor its array of rows and copies of its arguments.
-*/
+** down. May call: operations/session, base/. Owns: a cursor its array of rows and copies of its arguments.
+** */
 #include "surface/rows_table.h"
 
 #include <string.h>
@@ -71,9 +70,8 @@ static int rowsDisconnect(sqlite3_vtab *base) {
   return SQLITE_OK;
 }
 
-/* A parameter that is given but cannot be used in this order of tables makes the plan impossible; one that is
-*not
-** given at all is told about by xFilter, in words. */
+/* A parameter that is given but cannot be used in this order of tables makes the plan impossible; one that
+** is not given at all is told about by xFilter, in words. */
 static int rowsBestIndex(sqlite3_vtab *base, sqlite3_index_info *info) {
   struct rows_vtab *vtab = (struct rows_vtab *)base;
   int constraint[OS_ROWS_PARAMETERS] = {-1, -1, -1, -1};

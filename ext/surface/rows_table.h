@@ -1,11 +1,9 @@
 /* rows_table.h - virtual tables whose rows are few and made all at once: settings, connections, permissions,
-*plans.
+** plans.
 **
 ** A table says its columns and parameters and how its rows are made (a JSON array of objects, one member a
-*column);
-** the virtual-table methods are the same for all of them. Eponymous: usable without CREATE VIRTUAL TABLE.
-** Parameters are hidden columns: SELECT * FROM name('value'), or WHERE parameter = 'value'.
-*/
+** column); the virtual-table methods are the same for all of them. Eponymous: usable without CREATE VIRTUAL
+** TABLE. Parameters are hidden columns: SELECT * FROM name('value'), or WHERE parameter = 'value'. */
 #ifndef OS_SURFACE_ROWS_TABLE_H
 #define OS_SURFACE_ROWS_TABLE_H
 #include <jansson.h>

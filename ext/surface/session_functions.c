@@ -1,8 +1,7 @@
 /* session_functions.c - os_config, os_connect, os_ping, os_version, os_debug, os_sleep: the connection
-*itself.
+** itself.
 **
-** May call: operations/session, cluster/ (probe only), config/, base/. Owns nothing.
-*/
+** May call: operations/session, cluster/ (probe only), config/, base/. Owns nothing. */
 #include "surface/functions.h"
 
 #include <csv.h>
@@ -23,8 +22,7 @@
 
 static const char masked[] = "********";
 
-/* ---- os_config
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- os_config ---------------------------------------------------------------------------------- */
 
 static int find_setting(struct os_command *command, enum os_setting_id *id) {
   const char *name;
@@ -96,8 +94,7 @@ int os_run_config(struct os_command *command) {
   return command->argc == 1 ? read_setting(command, id) : write_setting(command, id);
 }
 
-/* ---- os_connect
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- os_connect --------------------------------------------------------------------------------- */
 
 int os_run_connect(struct os_command *command) {
   const char *name, *text;
@@ -115,8 +112,7 @@ int os_run_connect(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_ping
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- os_ping ------------------------------------------------------------------------------------ */
 
 static const char *auth_name(enum os_auth auth) {
   switch (auth) {
@@ -156,8 +152,7 @@ int os_run_ping(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_version, os_debug
- * ------------------------------------------------------------------------------------------- */
+/* ---- os_version, os_debug ----------------------------------------------------------------------- */
 
 int os_run_version(struct os_command *command) {
   return os_command_result_text_take(command, os_strdup(OS_VERSION), strlen(OS_VERSION), false);
@@ -224,8 +219,7 @@ int os_run_debug(struct os_command *command) {
   return os_command_result_text_take(command, text, text != NULL ? strlen(text) : 0, true);
 }
 
-/* ---- os_sleep
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- os_sleep ----------------------------------------------------------------------------------- */
 
 int os_run_sleep(struct os_command *command) {
   double seconds;

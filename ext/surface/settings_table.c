@@ -12,8 +12,7 @@
 #include "config/connections.h"
 #include "config/settings.h"
 
-/* ---- os_settings
- * --------------------------------------------------------------------------------------------------- */
+/* ---- os_settings -------------------------------------------------------------------------------- */
 
 static const char *const setting_columns[] = {"name",   "value",       "default_value",
                                               "source", "description", NULL};
@@ -82,8 +81,7 @@ const struct os_rows_table os_table_settings = {
     .update = update_setting,
 };
 
-/* ---- os_connections
- * ------------------------------------------------------------------------------------------------ */
+/* ---- os_connections ----------------------------------------------------------------------------- */
 
 /* The members that os_connections_describe() gives. */
 static const char *const connection_columns[] = {"name",

@@ -1,9 +1,7 @@
 /* sql_call.c - a tokenizer for SQL that knows just enough to find a function call by its name.
 **
 ** Follows SQLite's own lexical rules (https://www.sqlite.org/lang_keywords.html for the four ways of quoting
-*an
-** identifier, lang_comment.html, lang_expr.html#varparam). Calls base/text.h only; owns nothing.
-*/
+** an identifier, lang_comment.html, lang_expr.html#varparam). Calls base/text.h only; owns nothing. */
 #include "surface/sql_call.h"
 
 #include <stddef.h>
@@ -50,8 +48,7 @@ static const char *skip_blank(const char *at) {
 }
 
 /* `at` stands behind an opening quote; gives the place of the closing one (or the end). A doubled quote is
-*one
-** character of the text, except for ']'. */
+** one character of the text, except for ']'. */
 static const char *find_quote(const char *at, char quote) {
   for (; *at != '\0'; at++) {
     if (*at != quote) continue;
