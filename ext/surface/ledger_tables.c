@@ -10,7 +10,6 @@
 ** must not be able to change or dismiss refused records. The other tables only read; views over them work.
 */
 #include "surface/ledger_tables.h"
-SQLITE_EXTENSION_INIT3
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,8 +155,8 @@ static bool same_bytes(sqlite3_value *a, sqlite3_value *b, bool text) {
 }
 
 /* Was this column given its old value? Some forms of UPDATE hand over every column. Text that is not UTF-8
-*was shown
-** mended, so it cannot be compared, and cannot have been meant. */
+ *was shown
+ ** mended, so it cannot be compared, and cannot have been meant. */
 static bool is_unchanged(sqlite3_value *given, sqlite3_value *old) {
   int type = sqlite3_value_type(old);
   const char *text = type == SQLITE_TEXT ? (const char *)sqlite3_value_text(old) : NULL;

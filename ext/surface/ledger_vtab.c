@@ -5,7 +5,6 @@
 ** deleted, a closing connection find nothing of ours open. Owns the copied rows of its cursors.
 */
 #include "surface/ledger_vtab.h"
-SQLITE_EXTENSION_INIT3
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -128,8 +127,8 @@ static bool is_key(const struct os_ledger_table *table, int column) {
 }
 
 /* Equality on the key and on the job is looked up; SQLite checks it again (omit stays 0), so a value of
-*another type
-** means what it means in any table. The order by key is ours in both directions. */
+ *another type
+ ** means what it means in any table. The order by key is ours in both directions. */
 int os_ledger_vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   const struct os_ledger_table *table = ((struct os_ledger_vtab *)base)->table;
   int key = -1, job = -1, arguments = 0;
