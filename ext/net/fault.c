@@ -47,6 +47,7 @@ static bool says(const struct os_http_transfer *transfer, const char *words) {
 static void put_detail(const struct os_http_transfer *transfer, struct os_error *error) {
   size_t len = strlen(error->text);
   size_t extra = strlen(transfer->detail);
+  if (strchr(transfer->detail, '@')) return; /* a URL with user and password of a proxy */
   if (!extra || len + extra + 4 > sizeof error->text) return;
   memcpy(error->text + len, " (", 2);
   memcpy(error->text + len + 2, transfer->detail, extra);

@@ -142,9 +142,11 @@ static CURLcode set_connection(CURL *easy, const struct os_http_call *call) {
 #else
   SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
-  /* Sizes are wishes: an older libcurl clamps them. */
-  SET(CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
-  SET(CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
+  /* Sizes are wishes: libcurl clamps them, and refuses BUFFERSIZE on a handle that still has its buffer, as
+  *one does
+  ** whose host name did not resolve. */
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+  curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
   return code;
 }
 

@@ -1,0 +1,741 @@
+/* net_http_test.c - requests against servers that answer well, badly, slowly or not at all. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <sys/wait.h>
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "net/http.h"
+#include "scripted_server.h"
+
+static struct os_net *net;
+static struct os_endpoint endpoint; /* never freed: the tests look at its count of references */
+static char url[64];
+
+static void wait_for(atomic_int *what, int value) {
+  double until = os_clock_monotonic() + 20;
+  while (atomic_load(what) != value && os_clock_monotonic() < until)
+    os_clock_sleep_ms(5);
+  assert_int_equal(atomic_load(what), value);
+}
+
+static void point_at(const char *scheme, int port) {
+  if (endpoint.url)
+    wait_for(&endpoint.references, 1); /* the network thread lets go a moment after the answer */
+  snprintf(url, sizeof url, "%s://127.0.0.1:%d", scheme, port);
+  memset(&endpoint, 0, sizeof endpoint);
+  atomic_init(&endpoint.references, 1);
+  endpoint.name = "main";
+  endpoint.url = url;
+  endpoint.auth = OS_AUTH_NONE;
+  endpoint.verify_ssl = endpoint.verify_hostname = true;
+  endpoint.compress = OS_COMPRESS_AUTO;
+  endpoint.timeout = 10;
+}
+
+static int make_net(void **state) {
+  (void)state;
+  static const char *const proxies[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy",
+                                        "ALL_PROXY",  "no_proxy",    "NO_PROXY"};
+  for (size_t i = 0; i < sizeof proxies / sizeof *proxies; i++)
+    unsetenv(proxies[i]);
+  return os_net_new(&net, NULL, NULL);
+}
+
+static int free_net(void **state) {
+  (void)state;
+  os_net_free(net);
+  net = NULL;
+  return 0;
+}
+
+/* One call against a server that runs `script`; the server is stopped, the call is the caller's to free. */
+static struct os_error error;
+static struct scripted_server server;
+
+static int ask(struct os_http_call *call, const char *method, const char *path, const char *body) {
+  os_http_call_init(call, &endpoint, method, path);
+  call->body = body;
+  call->body_len = body ? strlen(body) : 0;
+  os_error_clear(&error);
+  int rc = os_http_roundtrip(net, call, NULL, &error);
+  assert_int_equal(rc, error.code);
+  assert_int_equal(rc, call->error.code);
+  if (rc) assert_int_equal(call->status, 0);
+  return rc;
+}
+
+static void says(const char *words) {
+  if (!strstr(error.text, words) && !strstr(error.advice, words))
+    fail_msg("'%s' is not in '%s; %s'", words, error.text, error.advice);
+}
+
+/* ---- good answers ---- */
+
+static void echo(struct visit *visit) {
+  while (visit_read(visit)) {
+    char body[MAX_REQUEST + 256];
+    snprintf(body, sizeof body, "%s|%s", visit->head, visit->body);
+    visit_answer(visit, 200, "", "text/plain; charset=UTF-8", body);
+  }
+}
+
+static void plain_get(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "GET", "/a/../b?x=%20", NULL), OS_OK);
+  assert_int_equal(call.status, 200);
+  assert_string_equal(call.content_type_answered, "text/plain; charset=UTF-8");
+  assert_true(call.maybe_sent);
+  assert_true(call.retry_after < 0);
+  assert_true(call.bytes_sent > 50 && call.bytes_received > 100);
+  assert_memory_equal(call.answer.data, "GET /a/../b?x=%20 HTTP/1.1\r\n", 28);
+  assert_non_null(strstr(call.answer.data, "\r\nUser-Agent: sqlite-opensearch/"));
+  assert_non_null(strstr(call.answer.data, "\r\nAccept-Encoding: identity\r\n")); /* auto, on loopback */
+  assert_null(strstr(call.answer.data, "Expect"));
+  assert_null(strstr(call.answer.data, "Authorization"));
+  assert_null(strstr(call.answer.data, "Content-"));
+  os_http_call_free(&call);
+  server_stop(&server);
+  wait_for(&endpoint.references, 1);
+}
+
+static void posts_reuse_the_connection(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  endpoint.auth = OS_AUTH_BASIC;
+  endpoint.username = "adm:in"; /* a colon cannot be told from the separator by the server: sent as it is */
+  endpoint.password = "p\xc3\xa4ss";
+  endpoint.compress = OS_COMPRESS_ALWAYS;
+  char body[4096];
+  memset(body, 'x', sizeof body - 1);
+  body[sizeof body - 1] = '\0';
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(ask(&call, i == 1 ? "PUT" : "POST", "/_bulk", body), OS_OK);
+    assert_non_null(strstr(call.answer.data, "\r\nContent-Length: 4095\r\n"));
+    assert_non_null(strstr(call.answer.data, "\r\nContent-Type: application/json\r\n"));
+    assert_non_null(strstr(call.answer.data, "\r\nAccept-Encoding: gzip, deflate\r\n"));
+    assert_non_null(strstr(call.answer.data, "\r\nAuthorization: Basic YWRtOmluOnDDpHNz\r\n"));
+    assert_null(strstr(call.answer.data, "Content-Encoding"));
+    assert_null(strstr(call.answer.data, "Transfer-Encoding"));
+    assert_string_equal(strchr(call.answer.data, '|') + 1, body);
+    os_http_call_free(&call);
+  }
+  assert_int_equal(atomic_load(&server.visits), 1);
+  server_stop(&server);
+}
+
+static void other_methods(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "HEAD", "/x", NULL), OS_OK);
+  assert_int_equal(call.status, 200);
+  assert_int_equal(call.answer.len, 0);
+  os_http_call_free(&call);
+  assert_int_equal(ask(&call, "DELETE", "/x", NULL), OS_OK);
+  assert_memory_equal(call.answer.data, "DELETE /x ", 10);
+  os_http_call_free(&call);
+  assert_int_equal(ask(&call, "POST", "/x/_refresh", NULL), OS_OK);
+  assert_non_null(strstr(call.answer.data, "\r\nContent-Length: 0\r\n"));
+  os_http_call_free(&call);
+  assert_int_equal(ask(&call, "GET", "/x/_search", "{}"), OS_OK);
+  assert_memory_equal(call.answer.data, "GET /x/_search ", 15);
+  assert_non_null(strstr(call.answer.data, "|{}"));
+  os_http_call_free(&call);
+  os_http_call_init(&call, &endpoint, "POST", "/_bulk");
+  call.body = "zz";
+  call.body_len = 2;
+  call.body_is_gzip = true;
+  call.content_type = "application/x-ndjson";
+  assert_int_equal(os_http_roundtrip(net, &call, NULL, &error), OS_OK);
+  assert_non_null(strstr(call.answer.data, "\r\nContent-Encoding: gzip\r\n"));
+  assert_non_null(strstr(call.answer.data, "\r\nContent-Type: application/x-ndjson\r\n"));
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static const unsigned char zipped[] = {/* gzip of {"ok":true} */
+                                       31, 139, 8,  0,  0,   0, 0, 0,   2,  3,   171, 86, 202, 207, 86, 178,
+                                       42, 41,  42, 77, 173, 5, 0, 144, 95, 212, 167, 11, 0,   0,   0};
+
+static void answer_gzip(struct visit *visit) {
+  while (visit_read(visit)) {
+    char head[128];
+    bool cut = visit_asks(visit, "GET /damaged");
+    snprintf(head, sizeof head,
+             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: "
+             "%zu\r\n\r\n",
+             sizeof zipped);
+    visit_puts(visit, head);
+    unsigned char bytes[sizeof zipped];
+    memcpy(bytes, zipped, sizeof bytes);
+    if (cut) bytes[12] ^= 0xff, bytes[0] = 7;
+    visit_write(visit, bytes, sizeof bytes);
+  }
+}
+
+static void gzip_answers(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, answer_gzip, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_OK);
+  assert_string_equal(call.answer.data, "{\"ok\":true}");
+  os_http_call_free(&call);
+  assert_int_equal(ask(&call, "GET", "/damaged", NULL), OS_ERR_ANSWER);
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static void answer_busy(struct visit *visit) {
+  while (visit_read(visit))
+    visit_answer(visit, 429, "Retry-After: 7\r\n", "application/json", "{}");
+}
+
+static void retry_after(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, answer_busy, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_OK); /* an answer is an answer */
+  assert_int_equal(call.status, 429);
+  assert_true(call.retry_after > 6.9 && call.retry_after < 7.1);
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+/* ---- faults ---- */
+
+static void nobody_listens(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, echo, NULL);
+  int port = server.port;
+  server_stop(&server);
+  point_at("http", port);
+  assert_int_equal(ask(&call, "POST", "/x", "{}"), OS_ERR_NETWORK);
+  assert_false(call.maybe_sent);
+  says("connection refused");
+  says(url);
+  says("OPENSEARCH_ENDPOINT");
+  os_http_call_free(&call);
+  endpoint.name = "old";
+  assert_int_equal(ask(&call, "GET", "/x", NULL), OS_ERR_NETWORK);
+  assert_false(call.maybe_sent);
+  says("os_connect()");
+  os_http_call_free(&call);
+}
+
+static void unknown_host(void **state) {
+  (void)state;
+  struct os_http_call call;
+  point_at("http", 1);
+  endpoint.url = "http://no-such-host.invalid:9200"; /* RFC 6761: never resolves */
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_ERR_NETWORK);
+  assert_false(call.maybe_sent);
+  says("cannot reach http://no-such-host.invalid:9200");
+  os_http_call_free(&call);
+}
+
+static void close_at_once(struct visit *visit) {
+  (void)visit;
+}
+
+static void close_after_reading(struct visit *visit) {
+  visit_read(visit);
+}
+
+static void cut_connections(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, close_at_once, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_ERR_NETWORK);
+  os_http_call_free(&call);
+  server_stop(&server);
+
+  server_start(&server, close_after_reading, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "POST", "/", "{}"), OS_ERR_NETWORK);
+  assert_true(call.maybe_sent);
+  says("closed the connection without an answer");
+  says("https://");
+  os_http_call_free(&call);
+  assert_int_equal(ask(&call, "DELETE", "/x", NULL), OS_ERR_NETWORK);
+  assert_true(call.maybe_sent);
+  os_http_call_free(&call);
+  server_stop(&server);
+  assert_int_equal(atomic_load(&server.requests), 2);
+}
+
+/* The second request of a connection is read, carried out, and the connection dies without an answer. */
+static void die_on_second(struct visit *visit) {
+  if (!visit_read(visit)) return;
+  visit_answer(visit, 200, "", "application/json", "{}");
+  visit_read(visit);
+}
+
+static void libcurl_repeats_nothing_that_writes(void **state) {
+  (void)state;
+  static const struct {
+    const char *method, *body;
+  } writes[] = {{"POST", "{}"}, {"PUT", "{}"}, {"DELETE", "{}"}};
+  for (size_t i = 0; i < sizeof writes / sizeof *writes; i++) {
+    struct os_http_call call;
+    server_start(&server, die_on_second, NULL);
+    point_at("http", server.port);
+    assert_int_equal(ask(&call, "GET", "/", NULL), OS_OK);
+    os_http_call_free(&call);
+    assert_int_equal(ask(&call, writes[i].method, "/x", writes[i].body), OS_ERR_NETWORK);
+    assert_true(call.maybe_sent);
+    says("lost");
+    os_http_call_free(&call);
+    assert_int_equal(atomic_load(&server.requests), 2);
+    server_stop(&server);
+  }
+  struct os_http_call call; /* without a body: a connection of its own, so never in that danger */
+  server_start(&server, die_on_second, NULL);
+  point_at("http", server.port);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(ask(&call, "DELETE", "/x", NULL), OS_OK);
+    os_http_call_free(&call);
+  }
+  assert_int_equal(atomic_load(&server.requests), 3);
+  server_stop(&server);
+}
+
+static void promise_more(struct visit *visit) {
+  visit_read(visit);
+  visit_puts(visit,
+             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"took\":");
+}
+
+static void answer_cut_short(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, promise_more, NULL);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "POST", "/_bulk", "{}\n"), OS_ERR_NETWORK);
+  assert_true(call.maybe_sent);
+  says("receiving the answer");
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static void talk_nonsense(struct visit *visit) {
+  visit_read(visit);
+  visit_puts(visit, "SSH-2.0-OpenSSH_9.2\r\n");
+}
+
+static void alert(struct visit *visit) { /* what a TLS server says to plain text */
+  visit_read(visit);
+  visit_write(visit, "\x15\x03\x01\x00\x02\x02\x46", 7);
+}
+
+static void no_http_answer(void **state) {
+  (void)state;
+  struct os_http_call call;
+  void (*const scripts[])(struct visit *) = {talk_nonsense, alert};
+  for (size_t i = 0; i < 2; i++) {
+    server_start(&server, scripts[i], NULL);
+    point_at("http", server.port);
+    assert_int_equal(ask(&call, "GET", "/", NULL), OS_ERR_ANSWER);
+    says("sent no HTTP answer");
+    says("is it https?");
+    os_http_call_free(&call);
+    server_stop(&server);
+  }
+}
+
+static void flood(struct visit *visit) {
+  while (visit_read(visit)) {
+    char block[4096];
+    memset(block, 'x', sizeof block);
+    visit_puts(visit, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n");
+    while (visit_write(visit, block, sizeof block))
+      continue;
+  }
+}
+
+static void giant_answer(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, flood, NULL);
+  point_at("http", server.port);
+  os_http_call_init(&call, &endpoint, "GET", "/");
+  call.max_answer = 100000;
+  assert_int_equal(os_http_roundtrip(net, &call, NULL, &error), OS_ERR_ANSWER);
+  says("larger than the 100000 bytes");
+  assert_true(call.answer.len <= 100000);
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static void never_answer(struct visit *visit) {
+  while (visit_read(visit))
+    continue;
+}
+
+static void slow_answer(void **state) {
+  (void)state;
+  struct os_http_call call;
+  server_start(&server, never_answer, NULL);
+  point_at("http", server.port);
+  endpoint.timeout = 0.2;
+  assert_int_equal(ask(&call, "POST", "/x", "{}"), OS_ERR_TIMEOUT);
+  assert_true(call.maybe_sent);
+  assert_true(call.seconds > 0.15 && call.seconds < 5);
+  says("waiting for the answer");
+  says("REQUEST_TIMEOUT");
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static void requests_that_would_be_read_differently(void **state) {
+  (void)state;
+  struct os_http_call call;
+  point_at("http", 9);
+  static const char *const paths[] = {"@evil.example/", "", "/a#b", "/a b", "/a\r\nX: y", "/a\x7f"};
+  for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    assert_int_equal(ask(&call, "GET", paths[i], NULL), OS_ERR_ARGUMENT);
+    assert_false(call.maybe_sent);
+    os_http_call_free(&call);
+  }
+  assert_int_equal(ask(&call, "GET / HTTP/1.1\r\nX:", "/", NULL), OS_ERR_ARGUMENT);
+  os_http_call_free(&call);
+  endpoint.url = "ftp://127.0.0.1:9";
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_ERR_ARGUMENT);
+  says("neither http:// nor https://");
+  os_http_call_free(&call);
+}
+
+static void refuse_tunnel(struct visit *visit) {
+  if (!visit_read(visit)) return;
+  bool tunnel = !strncmp(visit->head, "CONNECT ", 8);
+  visit_answer(visit, tunnel ? 502 : 200, "", "text/plain", visit->head);
+}
+
+static void proxies(void **state) {
+  (void)state;
+  struct os_http_call call;
+  char proxy[64];
+  server_start(&server, refuse_tunnel, NULL);
+  snprintf(proxy, sizeof proxy, "http://u:secret@127.0.0.1:%d", server.port);
+  setenv("http_proxy", proxy, 1);
+  setenv("https_proxy", proxy, 1);
+  point_at("http", 9);
+  endpoint.url = "http://cluster.invalid:9200";
+  assert_int_equal(ask(&call, "GET", "/x", NULL), OS_OK);
+  assert_memory_equal(call.answer.data, "GET http://cluster.invalid:9200/x HTTP/1.1\r\n", 44);
+  os_http_call_free(&call);
+  endpoint.url = "https://cluster.invalid:9200";
+  static const char *const bodies[] = {NULL, "{}"};
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(ask(&call, "POST", "/x", bodies[i]), OS_ERR_NETWORK);
+    assert_false(call.maybe_sent);
+    says("proxy");
+    assert_null(strstr(error.text, "secret"));
+    os_http_call_free(&call);
+  }
+  setenv("https_proxy", "gopher://u:secret@127.0.0.1:9", 1);
+  assert_int_not_equal(ask(&call, "POST", "/x", NULL), OS_OK);
+  assert_null(strstr(error.text, "secret"));
+  os_http_call_free(&call);
+  setenv("NO_PROXY", "127.0.0.1", 1);
+  point_at("http", server.port);
+  assert_int_equal(ask(&call, "GET", "/direct", NULL), OS_OK);
+  assert_memory_equal(call.answer.data, "GET /direct HTTP/1.1\r\n", 22);
+  os_http_call_free(&call);
+  server_stop(&server);
+  unsetenv("http_proxy");
+  unsetenv("https_proxy");
+  unsetenv("NO_PROXY");
+}
+
+/* ---- the loop ---- */
+
+struct many {
+  struct os_http_call call[16];
+  struct os_net_task task;
+  struct os_net_timer timer;
+  atomic_int ended, good, cancelled, timers;
+  int limit;
+};
+
+static void many_done(struct os_http_call *call) {
+  struct many *many = call->owner;
+  if (call->error.code == OS_OK && call->status == 200) atomic_fetch_add(&many->good, 1);
+  if (call->error.code == OS_ERR_CANCELLED) atomic_fetch_add(&many->cancelled, 1);
+  int ended = atomic_fetch_add(&many->ended, 1) + 1;
+  if (call->error.code == OS_OK && ended + 16 <= many->limit) os_net_start(net, call);
+}
+
+static void many_start(void *arg) {
+  struct many *many = arg;
+  for (int i = 0; i < 16; i++)
+    os_net_start(net, &many->call[i]);
+}
+
+static void many_timer(void *arg) {
+  struct many *many = arg;
+  atomic_fetch_add(&many->timers, 1);
+}
+
+static void many_init(struct many *many, int limit) {
+  memset(many, 0, sizeof *many);
+  many->limit = limit;
+  for (int i = 0; i < 16; i++) {
+    os_http_call_init(&many->call[i], &endpoint, "POST", "/x");
+    many->call[i].body = "{\"a\":1}\n";
+    many->call[i].body_len = 8;
+    many->call[i].done = many_done;
+    many->call[i].owner = many;
+  }
+  many->task = (struct os_net_task){.fn = many_start, .arg = many};
+  many->timer = (struct os_net_timer){.fn = many_timer, .arg = many};
+}
+
+static void many_free(struct many *many) {
+  for (int i = 0; i < 16; i++)
+    os_http_call_free(&many->call[i]);
+}
+
+static void calls_started_by_done(void **state) {
+  (void)state;
+  struct many many;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  many_init(&many, 400);
+  assert_true(os_net_post(net, &many.task));
+  wait_for(&many.ended, 400);
+  assert_int_equal(atomic_load(&many.good), 400);
+  assert_true(atomic_load(&server.visits) <= 16);
+  many_free(&many);
+  server_stop(&server);
+}
+
+static void arm(void *arg) {
+  struct many *many = arg;
+  os_net_timer_start(net, &many->timer, 0.05);
+}
+
+static void arm_and_stop(void *arg) {
+  struct many *many = arg;
+  os_net_timer_start(net, &many->timer, 0.01);
+  os_net_timer_stop(net, &many->timer);
+  os_net_timer_stop(net, &many->timer);
+}
+
+static void timers(void **state) {
+  (void)state;
+  struct many many;
+  many_init(&many, 0);
+  many.task.fn = arm;
+  double start = os_clock_monotonic();
+  assert_true(os_net_post(net, &many.task));
+  wait_for(&many.timers, 1);
+  assert_true(os_clock_monotonic() - start >= 0.05);
+  struct os_net_task other = {.fn = arm_and_stop, .arg = &many};
+  assert_true(os_net_post(net, &other));
+  os_clock_sleep_ms(60);
+  assert_int_equal(atomic_load(&many.timers), 1);
+  many_free(&many);
+}
+
+static void arm_long(void *arg) {
+  struct many *many = arg;
+  many_start(arg);
+  os_net_timer_start(net, &many->timer, 1000);
+  os_net_cancel(net, &many->call[3]);
+  os_net_cancel(net, &many->call[3]);
+}
+
+static void stopping_tells_everybody(void **state) {
+  struct many many;
+  server_start(&server, never_answer, NULL);
+  point_at("http", server.port);
+  many_init(&many, 0);
+  many.task.fn = arm_long;
+  assert_true(os_net_post(net, &many.task));
+  wait_for(&many.cancelled, 1);
+  wait_for(&server.requests, 15);
+  struct os_net *old = net;
+  os_net_free(old);
+  assert_int_equal(atomic_load(&many.cancelled), 16);
+  assert_int_equal(atomic_load(&many.timers), 1);
+  wait_for(&endpoint.references, 1);
+  for (int i = 0; i < 16; i++)
+    assert_int_equal(many.call[i].maybe_sent, i != 3);
+  many_free(&many);
+  server_stop(&server);
+  make_net(state);
+}
+
+/* ---- interruption, abandoning, forks ---- */
+
+static bool now(void *ctx) {
+  int *countdown = ctx;
+  return (*countdown)-- <= 0;
+}
+
+static void interruption(void **state) {
+  struct os_http_call call;
+  server_start(&server, never_answer, NULL);
+  point_at("http", server.port);
+  int countdown = 2;
+  struct os_probe probe = {now, &countdown};
+  char *path = strdup("/freed"), *body = strdup("{\"freed\":1}");
+  os_http_call_init(&call, &endpoint, "POST", path);
+  call.body = body;
+  call.body_len = strlen(body);
+  double start = os_clock_monotonic();
+  assert_int_equal(os_http_roundtrip(net, &call, &probe, &error), OS_ERR_INTERRUPTED);
+  assert_true(os_clock_monotonic() - start < 0.5);
+  os_http_call_free(&call);
+  free(path);
+  free(body);
+  struct os_net *old = net;
+  start = os_clock_monotonic();
+  os_net_abandon(old);
+  assert_true(os_clock_monotonic() - start < 0.1);
+  os_net_reap_all();
+  wait_for(&endpoint.references, 1);
+  make_net(state);
+  countdown = 0;
+  os_http_call_init(&call, &endpoint, "GET", "/");
+  assert_int_equal(os_http_roundtrip(net, &call, &probe, &error),
+                   OS_ERR_INTERRUPTED); /* before anything is sent */
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+static atomic_int let_go;
+
+static void hang(void *arg) { /* as a resolver does */
+  (void)arg;
+  while (!atomic_load(&let_go))
+    os_clock_sleep_ms(5);
+}
+
+static void hanging_thread(void **state) {
+  struct os_http_call call;
+  struct os_net_task task = {.fn = hang};
+  point_at("http", 9);
+  atomic_store(&let_go, 0);
+  assert_true(os_net_post(net, &task));
+  int countdown = 1;
+  struct os_probe probe = {now, &countdown};
+  os_http_call_init(&call, &endpoint, "GET", "/");
+  double start = os_clock_monotonic();
+  assert_int_equal(os_http_roundtrip(net, &call, &probe, &error), OS_ERR_INTERRUPTED);
+  os_http_call_free(&call);
+  os_net_abandon(net);
+  make_net(state); /* the next one works at once */
+  assert_true(os_clock_monotonic() - start < 0.5);
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_ERR_NETWORK);
+  os_http_call_free(&call);
+  atomic_store(&let_go, 1);
+  os_net_reap_all();
+  wait_for(&endpoint.references, 1);
+}
+
+static void fork_leaves_it_alone(void **state) {
+  (void)state;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    struct os_net *inherited = net;
+    struct os_net_task task = {.fn = hang};
+    struct os_http_call call;
+    if (os_net_is_ours(inherited) || os_net_post(inherited, &task)) _exit(1);
+    os_net_free(inherited);
+    os_net_abandon(inherited);
+    os_net_reap_all();
+    if (os_net_new(&net, NULL, NULL)) _exit(2);
+    os_http_call_init(&call, &endpoint, "GET", "/");
+    if (os_http_roundtrip(net, &call, NULL, NULL) || call.status != 200) _exit(3);
+    os_http_call_free(&call);
+    os_net_free(net);
+    _exit(0);
+  }
+  int status = -1;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 0);
+  assert_true(os_net_is_ours(net));
+  struct os_http_call call;
+  assert_int_equal(ask(&call, "GET", "/", NULL), OS_OK);
+  os_http_call_free(&call);
+  server_stop(&server);
+}
+
+#ifdef OS_TEST_ALLOC
+static void every_allocation_fails_once(void **state) {
+  (void)state;
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  os_net_free(net);
+  net = NULL;
+  int good = 0;
+  for (long n = 0; n < 60 && good < 5; n++) {
+    struct os_net *fresh = NULL;
+    struct os_http_call call;
+    os_alloc_fail_after(n, 1);
+    int rc = os_net_new(&fresh, NULL, &error);
+    if (rc == OS_OK) {
+      os_http_call_init(&call, &endpoint, "POST", "/x");
+      call.body = "{}";
+      call.body_len = 2;
+      rc = os_http_roundtrip(fresh, &call, NULL, &error);
+      os_http_call_free(&call);
+    }
+    os_alloc_fail_after(-1, 0);
+    os_net_free(fresh);
+    assert_true(rc == OS_OK || rc == OS_ERR_NOMEM);
+    good += rc == OS_OK;
+  }
+  assert_int_equal(good, 5);
+  wait_for(&endpoint.references, 1);
+  server_stop(&server);
+  assert_int_equal(make_net(state), 0);
+}
+#endif
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(plain_get),
+      cmocka_unit_test(posts_reuse_the_connection),
+      cmocka_unit_test(other_methods),
+      cmocka_unit_test(gzip_answers),
+      cmocka_unit_test(retry_after),
+      cmocka_unit_test(nobody_listens),
+      cmocka_unit_test(unknown_host),
+      cmocka_unit_test(cut_connections),
+      cmocka_unit_test(libcurl_repeats_nothing_that_writes),
+      cmocka_unit_test(answer_cut_short),
+      cmocka_unit_test(no_http_answer),
+      cmocka_unit_test(giant_answer),
+      cmocka_unit_test(slow_answer),
+      cmocka_unit_test(requests_that_would_be_read_differently),
+      cmocka_unit_test(proxies),
+      cmocka_unit_test(calls_started_by_done),
+      cmocka_unit_test(timers),
+      cmocka_unit_test(stopping_tells_everybody),
+      cmocka_unit_test(interruption),
+      cmocka_unit_test(hanging_thread),
+      cmocka_unit_test(fork_leaves_it_alone),
+#ifdef OS_TEST_ALLOC
+      cmocka_unit_test(every_allocation_fails_once),
+#endif
+  };
+  return cmocka_run_group_tests_name("net_http", tests, make_net, free_net);
+}
