@@ -140,8 +140,8 @@ static long find_column(const struct os_csv_columns *columns, const char *name) 
 }
 
 /* OpenSearch refuses `_routing` and `_version` inside a document ("Field [_routing] is a metadata field"), so
-*they
-** leave it; a column of another name serves as both. */
+ *they
+ ** leave it; a column of another name serves as both. */
 static long find_role(struct os_csv_columns *columns, const char *field, const char *metadata) {
   long at = find_column(columns, field);
   if (at != OS_CSV_NO_COLUMN && !strcmp(field, metadata)) columns->column[at].cut = true;
@@ -157,14 +157,26 @@ static void assign_roles(struct os_csv_columns *columns, const struct os_parse_o
 
 /* ---- types ---- */
 
-bool os_csv_cell_is_null(const struct os_parse_options *options, const struct os_csv_dialect *dialect,
-                         const struct os_csv_row *row, size_t cell, struct os_csv_walk *walk) {
-  const struct os_csv_cell *at = &row->cell[cell];
-  if (!at->len && !at->bare) return false; /* "" */
+struct os_csv_nulls os_csv_nulls_of(const struct os_parse_options *options) {
+  struct os_csv_nulls nulls = {.options = options};
   for (size_t i = 0; i < options->null_value_count; i++) {
-    const char *null = options->null_values[i];
+    size_t len = strlen(options->null_values[i]);
+    if (len)
+      nulls.others = true;
+    else
+      nulls.empty = true;
+    nulls.lengths |= (uint64_t)1 << (len < 63 ? len : 63);
+  }
+  return nulls;
+}
+
+bool os_csv_is_other_null(const struct os_csv_nulls *nulls, const struct os_csv_dialect *dialect,
+                          const struct os_csv_row *row, size_t cell, struct os_csv_walk *walk) {
+  const struct os_csv_cell *at = &row->cell[cell];
+  for (size_t i = 0; i < nulls->options->null_value_count; i++) {
+    const char *null = nulls->options->null_values[i];
     if (strlen(null) != at->len || memcmp(null, row->text + at->at, at->len)) continue;
-    if (!row->quotes || at->bare) return true;
+    if (!row->quotes) return true;
     if (walk->cell > cell + 1) *walk = (struct os_csv_walk){0};
     while (walk->cell <= cell && os_csv_walk_next(dialect, row, walk)) {
     }
@@ -192,11 +204,11 @@ static int begin_guesses(const struct os_csv_columns *columns, const struct os_p
 }
 
 static int sample_row(const struct os_csv_columns *columns, const struct os_csv_dialect *dialect,
-                      const struct os_parse_options *options, const struct os_csv_row *row,
+                      const struct os_csv_nulls *nulls, const struct os_csv_row *row,
                       struct os_csv_guess *guess, struct os_json_scan *scan) {
   struct os_csv_walk walk = {0};
   for (size_t i = 0; i < columns->count; i++)
-    if (!guess[i].decided && !os_csv_cell_is_null(options, dialect, row, i, &walk) &&
+    if (!guess[i].decided && !os_csv_cell_is_null(nulls, dialect, row, i, &walk) &&
         !os_csv_guess_cell(&guess[i], scan, row->text + row->cell[i].at, row->cell[i].len))
       return OS_ERR_NOMEM;
   return OS_OK;
@@ -206,12 +218,13 @@ static int sample_row(const struct os_csv_columns *columns, const struct os_csv_
 static int sample(struct os_csv_columns *columns, struct os_csv_reader *reader,
                   const struct os_parse_options *options, struct os_csv_guess *guess,
                   struct os_json_scan *scan, struct os_error *error) {
+  const struct os_csv_nulls nulls = os_csv_nulls_of(options);
   uint64_t left = options->sample_rows ? options->sample_rows : DEFAULT_SAMPLE_ROWS;
   struct os_csv_row row;
   enum os_csv_event event = OS_CSV_MORE;
   while (left && (event = os_csv_reader_next(reader, &row)) < OS_CSV_MORE) {
     if (event != OS_CSV_ROW || row.cells != columns->count) continue;
-    if (sample_row(columns, &reader->dialect, options, &row, guess, scan)) return os_fail_nomem(error);
+    if (sample_row(columns, &reader->dialect, &nulls, &row, guess, scan)) return os_fail_nomem(error);
     left--;
   }
   return event == OS_CSV_NOMEM ? os_fail_nomem(error) : OS_OK;

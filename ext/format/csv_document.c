@@ -190,8 +190,24 @@ static size_t escape(char *out, unsigned char byte) {
   return 6;
 }
 
+/* Room for n more bytes and a vector behind them; NULL: none. */
+static inline char *room(struct os_buf *out, size_t n) {
+  n += OS_SIMD_WIDTH;
+  if (n > out->cap - out->len && !os_buf_reserve(out, n)) return NULL;
+  return out->data + out->len;
+}
+
+/* Names and numbers are short: whole vectors beat memcpy(). Reads and writes up to a vector too much. */
+static inline void put_short(struct os_buf *out, const char *text, size_t len) {
+  char *to = room(out, len);
+  if (!to) return;
+  for (size_t at = 0; at < len; at += OS_SIMD_WIDTH)
+    os_simd_store(to + at, os_simd_load(text + at));
+  out->len += len;
+}
+
 /* Sixteen bytes at a time: store all, then step back to the first that has to be escaped. */
-static char *escape_block(char *to, const char *text, size_t len) {
+static inline char *escape_block(char *to, const char *text, size_t len) {
   for (size_t at = 0; at < len;) {
     os_simd_vec v = os_simd_load(text + at);
     os_simd_store(to, v);
@@ -210,22 +226,33 @@ static char *escape_block(char *to, const char *text, size_t len) {
   return to;
 }
 
+enum { BLOCK = 4096, WORST = 6 }; /* \u0001 for one byte */
+
 void os_csv_put_escaped(struct os_buf *out, const char *text, size_t len) {
-  enum { BLOCK = 4096, WORST = 6 }; /* \u0001 for one byte */
   while (len) {
     size_t n = len < BLOCK ? len : BLOCK;
-    if (!os_buf_reserve(out, n * WORST + OS_SIMD_WIDTH)) return;
-    out->len = (size_t)(escape_block(out->data + out->len, text, n) - out->data);
-    out->data[out->len] = 0;
+    char *to = room(out, n * WORST);
+    if (!to) return;
+    out->len = (size_t)(escape_block(to, text, n) - out->data);
     text += n;
     len -= n;
   }
+  if (out->cap) out->data[out->len] = '\0';
 }
 
 static void put_string(struct os_buf *out, const char *text, size_t len) {
-  os_buf_putc(out, '"');
-  os_csv_put_escaped(out, text, len);
-  os_buf_putc(out, '"');
+  if (len > BLOCK) {
+    os_buf_putc(out, '"');
+    os_csv_put_escaped(out, text, len);
+    os_buf_putc(out, '"');
+    return;
+  }
+  char *to = room(out, len * WORST + 2);
+  if (!to) return;
+  *to++ = '"';
+  to = escape_block(to, text, len);
+  *to++ = '"';
+  out->len = (size_t)(to - out->data);
 }
 
 static void put_json(struct os_buf *out, struct os_json_scan *scan, bool container, const char *text,
@@ -250,7 +277,15 @@ void os_csv_put_value(struct os_buf *out, struct os_json_scan *scan, enum os_csv
   case OS_CSV_DATE: break;
   }
   if (as_it_is)
-    os_buf_append(out, text, len);
+    put_short(out, text, len);
   else
     put_string(out, text, len);
+}
+
+void os_csv_put_fragment(struct os_buf *out, const struct os_csv_layout *layout, size_t at, size_t len) {
+  put_short(out, layout->text.data + at, len);
+}
+
+void os_csv_end_document(struct os_buf *out, const struct os_csv_layout *layout) {
+  os_buf_append(out, layout->text.data + layout->tail_at, layout->tail_len);
 }

@@ -41,13 +41,18 @@ int os_csv_layout_make(struct os_csv_layout *layout, const struct os_csv_column 
                        struct os_error *error);
 void os_csv_layout_free(struct os_csv_layout *layout);
 
+/* Append the text before a cell, and what closes the object. Between the first fragment and the end,
+*out->data
+** is not NUL-terminated. */
+void os_csv_put_fragment(struct os_buf *out, const struct os_csv_layout *layout, size_t at, size_t len);
+void os_csv_end_document(struct os_buf *out, const struct os_csv_layout *layout);
 /* Append the content of a JSON string (no quotes): escapes as RFC 8259 section 7 demands. At least
-*OS_SIMD_WIDTH
-** bytes behind text[len) must be readable. */
+ *OS_SIMD_WIDTH
+ ** bytes behind text[len) must be readable. */
 void os_csv_put_escaped(struct os_buf *out, const char *text, size_t len);
 /* Append one cell as the value its column's type says, as a string when it does not fit. OS_PAD bytes behind
-*text
-** must be readable. `scan` is needed for the types of JSON only. */
+ *text
+ ** must be readable. `scan` is needed for the types of JSON only. */
 void os_csv_put_value(struct os_buf *out, struct os_json_scan *scan, enum os_csv_type type, const char *text,
                       size_t len);
 #endif

@@ -19,6 +19,7 @@ struct csv_parser_state {
   struct os_parser base; /* must be first */
   enum os_format format;
   struct os_csv_dialect dialect;
+  struct os_csv_nulls nulls;
   bool prepared; /* columns, layout and reader are there */
   bool begun;    /* mark and header, if they are in the windows, were passed */
   struct os_csv_columns columns;
@@ -131,27 +132,26 @@ static struct os_record_meta metadata(struct csv_parser_state *parser, const str
 
 static void build(struct csv_parser_state *parser, const struct os_csv_row *row) {
   const struct os_csv_layout *layout = &parser->layout;
-  const struct os_parse_options *options = parser->base.options;
   struct os_buf *doc = &parser->doc;
   struct os_csv_walk walk = {0};
   os_buf_clear(doc);
   for (size_t i = 0; i < layout->steps; i++) {
     const struct os_csv_step *step = &layout->step[i];
     const struct os_csv_cell *cell = &row->cell[step->column];
-    os_buf_append(doc, layout->text.data + step->at, step->len);
-    if (os_csv_cell_is_null(options, &parser->dialect, row, step->column, &walk))
+    os_csv_put_fragment(doc, layout, step->at, step->len);
+    if (os_csv_cell_is_null(&parser->nulls, &parser->dialect, row, step->column, &walk))
       os_buf_append(doc, "null", 4);
     else
       os_csv_put_value(doc, parser->scan, parser->columns.column[step->column].type, row->text + cell->at,
                        cell->len);
   }
-  os_buf_append(doc, layout->text.data + layout->tail_at, layout->tail_len);
+  os_csv_end_document(doc, layout);
 }
 
 static bool cell_is_null(const struct csv_parser_state *parser, const struct os_csv_row *row, long column) {
   struct os_csv_walk walk = {0};
   return column != OS_CSV_NO_COLUMN &&
-         os_csv_cell_is_null(parser->base.options, &parser->dialect, row, (size_t)column, &walk);
+         os_csv_cell_is_null(&parser->nulls, &parser->dialect, row, (size_t)column, &walk);
 }
 
 static int hand_out(struct csv_parser_state *parser, const struct os_csv_row *row, struct os_error *error) {
@@ -285,6 +285,7 @@ int os_csv_parser_open(struct os_parser **out, enum os_format format, const stru
   if (!parser) return os_fail_nomem(error);
   parser->format = format;
   parser->dialect = os_csv_dialect_of(format, options);
+  parser->nulls = os_csv_nulls_of(options);
   os_buf_init(&parser->doc, 0);
   for (int i = 0; i < METAS; i++)
     os_buf_init(&parser->meta[i], 0);

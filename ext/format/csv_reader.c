@@ -168,19 +168,25 @@ static void plain_cell(struct os_csv_reader *reader, const char *line, size_t fr
   cell->bare = from == to;
 }
 
-/* A line without quotes: nothing but delimiters means anything in it. */
-static void cut_plain(struct os_csv_reader *reader, const char *line, size_t len) {
-  size_t from = 0;
-  for (size_t at = 0; at < len; at += OS_SIMD_WIDTH) {
-    uint32_t mask = os_simd_mask_eq(os_simd_load(line + at), (unsigned char)reader->dialect.delimiter);
-    if (len - at < OS_SIMD_WIDTH) mask &= (1u << (len - at)) - 1;
+/* Text without quotes: nothing but delimiters means anything in it. Cells that a delimiter ends are taken;
+ *returns
+ ** where the one behind the last delimiter begins. */
+static size_t cut_plain(struct os_csv_reader *reader, const char *text, size_t from, size_t to) {
+  for (size_t at = from; at < to; at += OS_SIMD_WIDTH) {
+    uint32_t mask = os_simd_mask_eq(os_simd_load(text + at), (unsigned char)reader->dialect.delimiter);
+    if (to - at < OS_SIMD_WIDTH) mask &= (1u << (to - at)) - 1;
     for (; mask; mask &= mask - 1) {
       size_t delimiter = at + os_simd_first(mask);
-      plain_cell(reader, line, from, delimiter);
+      plain_cell(reader, text, from, delimiter);
       from = delimiter + 1;
     }
   }
-  plain_cell(reader, line, from, len);
+  return from;
+}
+
+static void cut_line(struct os_csv_reader *reader, const char *text, size_t from, size_t to) {
+  from = cut_plain(reader, text, from, to);
+  plain_cell(reader, text, from, to);
 }
 
 /* ---- rows ---- */
@@ -212,8 +218,8 @@ static enum os_csv_event finish(struct os_csv_reader *reader, struct os_csv_row 
 }
 
 /* The row from `start` is refused; reading goes on behind the line in which the faulty cell begins, because a
-*stray
-** quote must not swallow the good rows after it. */
+ *stray
+ ** quote must not swallow the good rows after it. */
 static enum os_csv_event refuse(struct os_csv_reader *reader, struct os_csv_row *row, enum os_csv_fault fault,
                                 size_t start, const struct opening *open) {
   reset(reader);
@@ -223,24 +229,77 @@ static enum os_csv_event refuse(struct os_csv_reader *reader, struct os_csv_row 
   return finish(reader, row, start, open->line_end, open->next, open->line + 1);
 }
 
-/* Give one line of the row that begins at `start` to libcsv; false: it found a fault at *fault_at (or memory
-*ran
-** out). All cells of a row together are never longer than its raw bytes, so `text` gets its room here. */
+/* Keep the raw bytes [from, to) of the window in `text`; returns where they are. */
+static size_t keep_raw(struct os_csv_reader *reader, size_t from, size_t to) {
+  size_t at = reader->text.len;
+  memcpy(reader->text.data + at, reader->window + from, to - from);
+  reader->text.len += to - from;
+  return at;
+}
+
+/* The cells before the first quote of a row. Returns where the cell begins that has it. */
+static size_t cut_before_quote(struct os_csv_reader *reader, size_t from, size_t to) {
+  const char *quote = memchr(reader->window + from, reader->dialect.quote, to - from);
+  size_t before = quote ? (size_t)(quote - reader->window) : from;
+  size_t at = keep_raw(reader, from, before);
+  return from + cut_plain(reader, reader->text.data, at, reader->text.len) - at;
+}
+
+/* Where the first cell behind the last quote of the line begins; `to`: there is none, or it is not worth
+ * while. */
+static size_t behind_quotes(const struct os_csv_reader *reader, size_t from, size_t to) {
+  enum { WORTH_WHILE = 2 * OS_SIMD_WIDTH };
+  unsigned char quote = (unsigned char)reader->dialect.quote;
+  size_t last = to;
+  uint32_t mask = 0;
+  while (!mask && last - from >= OS_SIMD_WIDTH) {
+    last -= OS_SIMD_WIDTH;
+    mask = os_simd_mask_eq(os_simd_load(reader->window + last), quote);
+  }
+  last += mask ? OS_SIMD_WIDTH : 0; /* a little too far back costs nothing but speed */
+  if (to - last < WORTH_WHILE) return to;
+  const char *delimiter = memchr(reader->window + last, reader->dialect.delimiter, to - last);
+  return delimiter ? (size_t)(delimiter - reader->window) + 1 : to;
+}
+
+static bool give(struct os_csv_reader *reader, const char *bytes, size_t len, size_t *used) {
+  size_t taken = csv_parse(&reader->csv, bytes, len, take_cell, take_row, reader);
+  *used += taken;
+  if (taken != len && csv_error(&reader->csv) != CSV_EPARSE) reader->no_memory = true;
+  return taken == len && !reader->no_memory;
+}
+
+/* Take one line of the row that begins at `start` apart; false: a fault at *fault_at (or no memory). libcsv
+ *gets what
+ ** lies between the first and the last quote; around them only delimiters count, and cutting there is far
+ *faster.
+ ** All cells of a row together are never longer than its raw bytes, so `text` gets its room here. */
 static bool feed(struct os_csv_reader *reader, const struct piece *piece, size_t start, size_t *fault_at) {
-  size_t len = piece->next - piece->begin, row_len = piece->next - start;
+  size_t row_len = piece->next - start, from = piece->begin;
   if (!os_buf_reserve(&reader->text, row_len + 1 - reader->text.len)) {
     reader->no_memory = true;
     return false;
   }
   csv_set_blk_size(&reader->csv, row_len > CELL_STEP ? row_len : CELL_STEP);
-  size_t used = csv_parse(&reader->csv, reader->window + piece->begin, len, take_cell, take_row, reader);
-  if (used == len && !piece->broken) { /* the end of the file ends its last row */
-    used += csv_parse(&reader->csv, "\n", 1, take_cell, take_row, reader);
-    len++;
+  if (from == start) from = cut_before_quote(reader, from, piece->end);
+  size_t rest = behind_quotes(reader, from, piece->end);
+  *fault_at = from;
+  if (rest < piece->end) {
+    if (!give(reader, reader->window + from, rest - 1 - from, fault_at)) return false;
+    size_t before = reader->cells;
+    if (!give(reader, reader->window + rest - 1, 1, fault_at)) return false;
+    from = rest;
+    if (reader->cells != before) { /* that delimiter ended a cell: no quote is open */
+      csv_fini(&reader->csv, NULL, NULL, NULL);
+      size_t at = keep_raw(reader, rest, piece->end);
+      cut_line(reader, reader->text.data, at, reader->text.len);
+      reader->row_done = true;
+      return !reader->no_memory;
+    }
   }
-  *fault_at = piece->begin + used;
-  if (used != len && csv_error(&reader->csv) != CSV_EPARSE) reader->no_memory = true;
-  return used == len && !reader->no_memory;
+  if (!give(reader, reader->window + from, piece->next - from, fault_at)) return false;
+  /* the end of the file ends its last row */
+  return piece->broken || give(reader, "\n", 1, fault_at);
 }
 
 /* A row with quotes, of one line or several. */
@@ -324,7 +383,7 @@ enum os_csv_event os_csv_reader_next(struct os_csv_reader *reader, struct os_csv
     }
     row->quotes = !reader->dialect.no_quote && memchr(line, reader->dialect.quote, len);
     if (row->quotes) return quoted_row(reader, row, piece);
-    cut_plain(reader, line, len);
+    cut_line(reader, line, 0, len);
     if (reader->no_memory) return OS_CSV_NOMEM;
     row->text = line;
     return finish(reader, row, piece.begin, piece.end, piece.next, reader->line + 1);

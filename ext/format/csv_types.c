@@ -1,7 +1,6 @@
 /* csv_types.c - see csv_types.h. May call: json_scan, base. Owns nothing. */
 #include "format/csv_types.h"
 #include <string.h>
-#include "base/text.h"
 
 static const char *const type_words[] = {"string", "number", "boolean", "json", "json", "date"};
 
@@ -23,16 +22,16 @@ bool os_csv_type_from_word(const char *word, enum os_csv_type *out) {
 /* ---- numbers ---- */
 
 /* Advance over digits; returns how many. */
-static size_t digits(const char *text, size_t len, size_t *at) {
+static inline size_t digits(const char *text, size_t len, size_t *at) {
   size_t from = *at;
-  while (*at < len && os_is_digit(text[*at]))
+  while (*at < len && text[*at] >= '0' && text[*at] <= '9')
     (*at)++;
   return *at - from;
 }
 
 /* The integer part of RFC 8259: 0, or digits that do not begin with 0. Returns its length, 0 when malformed.
  */
-static size_t integer_part(const char *text, size_t len, size_t *at) {
+static inline size_t integer_part(const char *text, size_t len, size_t *at) {
   size_t from = *at, n = digits(text, len, at);
   return n > 1 && text[from] == '0' ? 0 : n;
 }
@@ -87,10 +86,10 @@ bool os_csv_scan_json(struct os_json_scan *scan, const char *text, size_t len, b
 /* ---- the index's mapping ---- */
 
 /* Field types of the OpenSearch "Mappings and field types" pages whose values are plain text or a single
-*number or
-** truth value. Every type that is not listed (object, nested, geo_point, flat_object, ranges, vectors …)
-*takes an
-** object or an array, and some of those also take text. */
+ *number or
+ ** truth value. Every type that is not listed (object, nested, geo_point, flat_object, ranges, vectors …)
+ *takes an
+ ** object or an array, and some of those also take text. */
 static const struct {
   const char *name;
   enum os_csv_type type;
