@@ -465,7 +465,7 @@ name : {
   if (*p != ':') UNEXPECTED("':'");
   p++;
   BLANKS("a value");
-  picked = p;
+  if (depth == 1) picked = p;
   goto value;
 }
 
