@@ -5,6 +5,7 @@
 #define OS_CONFIG_CONNECTIONS_H
 #include <stddef.h>
 #include <jansson.h>
+#include "base/log.h"
 #include "config/endpoint.h"
 #include "config/settings.h"
 
@@ -12,12 +13,18 @@ struct os_connections;
 
 int os_connections_new(struct os_connections **out, struct os_settings *settings, struct os_error *error);
 void os_connections_free(struct os_connections *connections);
+/* Where warnings go, each once for a connection: a certificate that is not checked, a password that travels
+** unencrypted, a secret's file that others may read. Held by reference; NULL: nowhere. */
+void os_connections_set_log(struct os_connections *connections, struct os_log *log);
 /* Define or replace `name` from an options object: endpoint, auth, username, password, verify_ssl,
-** verify_hostname, ca_bundle, http_compress, request_timeout, max_retries. Unknown keys are refused. */
+** verify_hostname, ca_bundle, http_compress, request_timeout, max_retries. Unknown keys are refused, and so is the
+** name main. What says how to log in is never taken over from main; the rest is, where the options are silent. */
 int os_connections_set(struct os_connections *connections, const char *name, const json_t *options,
                        struct os_error *error);
 /* A new reference to the endpoint of `name` (NULL: "main"), made from the settings in force when it is main.
-** No endpoint set, an unknown name, a secret that cannot be read: an error that says what to do. */
+** The same endpoint as before as long as nothing changed (so what it learned is kept); a secret's file is read
+** again each time, so that a rotated one is noticed. A malformed setting (os_settings_check), no endpoint set, an
+** unknown name, a secret that cannot be read: an error that says what to do. */
 int os_connections_endpoint(struct os_connections *connections, const char *name, struct os_endpoint **out,
                             struct os_error *error);
 /* For os_connections: the number, and the i-th as JSON with secrets masked (new reference). */

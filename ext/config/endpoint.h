@@ -27,5 +27,8 @@ struct os_endpoint {
 
 struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
 void os_endpoint_unref(struct os_endpoint *endpoint);
+/* Is the host this machine: localhost, a name under it (RFC 6761), 127.0.0.0/8, ::1? */
 bool os_endpoint_is_loopback(const struct os_endpoint *endpoint);
+/* Hide this endpoint's password wherever foreign text repeats it, in place. */
+void os_endpoint_redact(const struct os_endpoint *endpoint, char *text);
 #endif

@@ -3,6 +3,12 @@
 ** Order: session (os_config) > process environment > .env in the working directory (or OS_ENV_FILE) > default.
 ** The environment and .env are read when the connection is made ready and again by os_settings_reload().
 ** Keeper's thread only.
+**
+** Loading the extension must not fail because some other program's LOG_LEVEL is in the environment: a malformed
+** value that came from the environment or .env is left out (the next layer holds instead) and remembered, and
+** os_settings_check() refuses it. os_connections_endpoint() asks that first, so no command reaches a cluster with
+** settings that were not understood. os_config() on the same name mends it for the session.
+** An empty value in the environment, .env or a session means "none"; where there is a default, it holds.
 */
 #ifndef OS_CONFIG_SETTINGS_H
 #define OS_CONFIG_SETTINGS_H
@@ -33,7 +39,18 @@ struct os_settings;
 
 int os_settings_new(struct os_settings **out, struct os_error *error);
 void os_settings_free(struct os_settings *settings); /* wipes secrets */
-int os_settings_reload(struct os_settings *settings, struct os_error *error);
+int os_settings_reload(struct os_settings *settings, struct os_error *error); /* and then os_settings_check() */
+
+/* OS_OK, or the first fault of .env or of a value from the environment or .env that nothing of the session hides,
+** with file and line, or variable. */
+int os_settings_check(const struct os_settings *settings, struct os_error *error);
+
+/* A variable of the process environment or, when it is not there, of .env: any name, for `env:NAME`. *out is NULL
+** when it is in neither or empty; wipe and free it with os_secret_free(). .env is read for the purpose. */
+int os_settings_variable(const struct os_settings *settings, const char *name, char **out, struct os_error *error);
+
+/* The .env file that is read, whether it is there or not; NULL when OS_ENV_FILE is set to nothing. For os_debug(). */
+const char *os_settings_env_file(const struct os_settings *settings);
 
 const struct os_setting_info *os_setting_info(enum os_setting_id id);
 /* -1 when no setting has that name (ASCII case is ignored). */
@@ -43,7 +60,7 @@ int os_setting_find(const char *name);
 ** (`env:NAME` unresolved). */
 const char *os_settings_get(const struct os_settings *settings, enum os_setting_id id);
 const char *os_settings_source(const struct os_settings *settings, enum os_setting_id id); /* default, env, .env, session */
-/* Check and set for this session; value NULL goes back to env / .env / default. A malformed value is
+/* Check and set for this session (words are stored in small letters); value NULL goes back to env / .env / default. A malformed value is
 ** refused with the name and what is legal. */
 int os_settings_set(struct os_settings *settings, enum os_setting_id id, const char *value, struct os_error *error);
 

@@ -1,0 +1,49 @@
+/* endpoint.c - the life of an endpoint, and what can be told from its address.
+**
+** Calls base and secret. Reference counts are atomic: any thread may hold and drop one.
+*/
+#include "config/endpoint.h"
+#include <stddef.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/text.h"
+#include "config/secret.h"
+
+struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint) {
+  if (endpoint) atomic_fetch_add(&endpoint->references, 1);
+  return endpoint;
+}
+
+void os_endpoint_unref(struct os_endpoint *endpoint) {
+  if (!endpoint || atomic_fetch_sub(&endpoint->references, 1) > 1) return;
+  os_secret_free(endpoint->password);
+  os_free(endpoint->name);
+  os_free(endpoint->url);
+  os_free(endpoint->username);
+  os_free(endpoint->ca_bundle);
+  os_free(endpoint);
+}
+
+static bool is_ipv4_loopback(const char *host) {
+  if (!os_has_prefix(host, "127.")) return false;
+  return strspn(host, "0123456789.") == strlen(host);
+}
+
+bool os_endpoint_is_loopback(const struct os_endpoint *endpoint) {
+  char host[256];
+  const char *start = strstr(endpoint->url, "://");
+  start = start ? start + 3 : endpoint->url;
+  bool bracketed = *start == '[';
+  start += bracketed;
+  size_t len = strcspn(start, bracketed ? "]" : ":/");
+  if (len >= sizeof host) return false;
+  memcpy(host, start, len);
+  host[len] = '\0';
+  if (bracketed) return strcmp(host, "::1") == 0;
+  return os_strcasecmp(host, "localhost") == 0 || os_has_suffix(host, ".localhost", true) ||
+         is_ipv4_loopback(host);
+}
+
+void os_endpoint_redact(const struct os_endpoint *endpoint, char *text) {
+  os_redact(text, endpoint->password);
+}
