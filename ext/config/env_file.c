@@ -62,6 +62,7 @@ static int take_key(struct scan *scan) {
     take_name(scan);
     skip_blanks(scan);
   }
+  if (scan->name.failed) return os_fail_nomem(scan->error);
   if (!scan->name.len) return malformed(scan, scan->line, "this does not begin with the name of a variable");
   if (scan->at >= scan->end || *scan->at != '=')
     return malformed(scan, scan->line, "there is no '=' behind the name");
@@ -118,7 +119,7 @@ static int take_value(struct scan *scan) {
 static int take_assignment(struct scan *scan, os_env_assign assign, void *ctx) {
   int line = scan->line, code = take_key(scan);
   if (!code) code = take_value(scan);
-  if (!code && (scan->name.failed || scan->value.failed)) code = os_fail_nomem(scan->error);
+  if (!code && scan->value.failed) code = os_fail_nomem(scan->error);
   return code ? code : assign(ctx, scan->name.data, scan->value.data, line, scan->error);
 }
 
