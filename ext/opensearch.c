@@ -10,6 +10,7 @@
 #include "operations/session.h"
 #include "surface/command.h"
 #include "surface/functions.h"
+#include "surface/ledger_tables.h"
 #include "surface/rows_table.h"
 
 #ifndef SQLITE_CORE
@@ -56,9 +57,10 @@ static const struct {
   const char *name;
   const sqlite3_module *module;
 } aMod[] = {
-    {&os_table_settings, "os_settings", NULL},
-    {&os_table_connections, "os_connections", NULL},
-    {&os_table_permissions, "os_permissions", NULL},
+    {&os_table_settings, "os_settings", NULL},       {&os_table_connections, "os_connections", NULL},
+    {&os_table_permissions, "os_permissions", NULL}, {NULL, "os_jobs", &os_jobs_module},
+    {NULL, "os_job_files", &os_job_files_module},    {NULL, "os_audit", &os_audit_module},
+    {NULL, "dlq_failures", &os_dlq_failures_module},
 };
 
 /* ---- the environment of a connection ------------------------------------------------------------ */

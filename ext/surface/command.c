@@ -70,8 +70,8 @@ static int check_argument_count(struct os_command *command) {
     os_fail(&command->error, OS_ERR_ARGUMENT, "takes %d argument%s, not %d", info->min_args,
             info->min_args == 1 ? "" : "s", command->argc);
   else
-    os_fail(&command->error, OS_ERR_ARGUMENT, "takes %d to %d arguments, not %d", info->min_args,
-            info->max_args, command->argc);
+    os_fail(&command->error, OS_ERR_ARGUMENT, "takes %d %s %d arguments, not %d", info->min_args,
+            info->max_args == info->min_args + 1 ? "or" : "to", info->max_args, command->argc);
   os_advise(&command->error, "call %s%s", info->name, info->usage);
   return OS_ERR_ARGUMENT;
 }

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "surface/ledger_tables.h"
 
 enum { ARGUMENT_LIMIT = 16384 }; /* bytes of one argument that are worth keeping in a job's row */
 
@@ -87,6 +88,17 @@ static char *arguments_json(const struct os_command *command) {
 
 /* ---- begin, audit, end -------------------------------------------------------------------------- */
 
+/* "A user's own table of the same name is reported, not fought": once a connection, when history begins. */
+static void tell_clash(struct os_session *session) {
+  char name[64];
+  if (session->clash_told || os_ledger_name_clash(session->db, name) != 1) return;
+  session->clash_told = true;
+  os_log_write(session->log, OS_LOG_WARNING,
+               "%s is a table of this database and hides the ledger's of that name; rename it to see job "
+               "history there",
+               name);
+}
+
 int os_command_job_begin(struct os_command *command, const char *kind, const char *index_name) {
   const char *correlation_id =
       command->options.values != NULL ? os_options_text(&command->options, "correlation_id", NULL) : NULL;
@@ -98,7 +110,10 @@ int os_command_job_begin(struct os_command *command, const char *kind, const cha
       .kind = kind, .index_name = index_name, .arguments = arguments, .correlation_id = correlation_id};
   rc = os_ledger_job_begin(command->job.ledger, &begin, &command->job.number, &command->error);
   os_free(arguments);
-  if (rc == OS_OK) os_log_set_job(command->session->log, command->job.number, correlation_id);
+  if (rc == OS_OK) {
+    os_log_set_job(command->session->log, command->job.number, correlation_id);
+    tell_clash(command->session);
+  }
   return rc;
 }
 

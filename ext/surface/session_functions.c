@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "surface/ledger_tables.h"
 
 #ifndef OS_VERSION
 #define OS_VERSION "dev"
@@ -206,8 +207,10 @@ static json_t *describe_ledger(struct os_command *command) {
   struct os_error fault = {0};
   int rc = os_session_ledger(command->session, false, &ledger, &fault);
   const char *path = command->session->ledger != NULL ? os_ledger_path(command->session->ledger) : NULL;
-  return json_pack("{s:s?, s:b, s:s?}", "path", path, "exists", rc == OS_OK && ledger != NULL, "error",
-                   rc != OS_OK ? fault.text : NULL);
+  char clash[64] = "";
+  bool hidden = os_ledger_name_clash(command->session->db, clash) == 1;
+  return json_pack("{s:s?, s:b, s:s?, s:s?}", "path", path, "exists", rc == OS_OK && ledger != NULL, "error",
+                   rc != OS_OK ? fault.text : NULL, "hidden_by", hidden ? clash : NULL);
 }
 
 int os_run_debug(struct os_command *command) {
