@@ -1,10 +1,11 @@
 /* load.h - os_bulk_load: files into an index, exactly once, every refused record kept.
 **
 ** The load is one procedure in numbered steps (load.c), each in a file of its own:
-**   1 plan      load_plan.c     which files, what they are, what the ledger knows of them
-**   2 guards    load_guards.c   the target: reachable, ours to write, not live, healthy, how many documents
+**   1 guards    load_guards.c   the target: reachable, ours to write, not live, healthy, how many documents
+**   2 plan      load_plan.c     which files, what they are, whether each can be read
 **   3 mode      load_mode.c     what is to happen with each file, and why
-**   4 prepare   load_prepare.c  forget and empty (fresh), settings tuned for loading
+**   4 prepare   load_prepare.c  index created, emptied (fresh), tuned; earlier documents replaced; rows of
+*the files
 **   5 run       load_run.c      the pipeline; every settled batch goes into the ledger before it counts
 **   6 finish    load_finish.c   settings restored, refresh, counts reconciled, expunge
 ** A dry run does 1 to 3, reads and parses everything in 5, and sends nothing.
@@ -14,6 +15,7 @@
 #ifndef OS_OPERATIONS_LOAD_H
 #define OS_OPERATIONS_LOAD_H
 #include <jansson.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "cluster/cluster.h"
@@ -36,8 +38,10 @@ struct os_load_request {
   enum os_on_changed on_changed;
   enum os_op op;
   bool exactly_once;
-  struct os_parse_options parse; /* mapping is filled in by the load */
-  enum os_format format;         /* OS_FORMAT_UNKNOWN: by name, then by content */
+  json_t *options; /* what the texts below point into: held by the load while threads read them */
+  struct os_parse_options parse;       /* mapping, columns and null_values are filled in by the load */
+  const json_t *columns, *null_values; /* arrays of texts; NULL: not given */
+  enum os_format format;               /* OS_FORMAT_UNKNOWN: by name, then by content */
   uint64_t batch_size, batch_bytes;
   int max_workers;
   const json_t *create; /* NULL or null: the index must exist; true or an object: settings and mappings */
@@ -57,6 +61,10 @@ struct os_load_request {
   int64_t recreate_threshold; /* fresh: from so many documents on the index is made anew */
 };
 
+/* Counted references to what reader threads look at. */
+struct os_load_shared;
+void os_load_shared_unref(struct os_load_shared *shared);
+
 /* What the load decided about one source. */
 enum os_file_action { OS_FILE_LOAD, OS_FILE_CONTINUE, OS_FILE_SKIP, OS_FILE_REPLACE, OS_FILE_REFUSE };
 
@@ -64,23 +72,31 @@ struct os_load_file { /* beside sources[i] */
   enum os_file_action action;
   char *why; /* one sentence; owned */
   bool empty, carries_id;
-  bool exact_examined;       /* facts below are known */
-  json_t *columns, *types;   /* kept for the plan and dry runs only; owned */
-  int64_t generation;        /* how often this content had been loaded before (allow_again) */
+  json_t *columns, *types; /* kept for the plan and dry runs only; owned */
+  int64_t generation;      /* how often this content had been loaded before (allow_again) */
+  int64_t replace_generation;
   char *replace_fingerprint; /* on_changed replace: of the content whose documents must go; owned */
 };
 
 struct os_load_target { /* what the guards found out */
   struct os_resolved resolved;
   bool resolved_known; /* false: no right to ask */
-  bool created;        /* by this load */
+  bool to_create;      /* does not exist yet */
   bool data_stream, write_alias;
   char concrete[256];   /* index to count and to refresh: the index itself, or the write index */
   char uuid[64];        /* "" when not known */
-  json_t *mapping;      /* {"properties":…}; NULL when not known; owned */
   int64_t count_before; /* -1: not known */
   bool stats_known;
   struct os_index_stats stats_before;
+};
+
+/* What reader threads look at. Counted: a thread that hangs in a dead file system may outlive the call. */
+struct os_load_shared {
+  atomic_int references;
+  struct os_source_list list;
+  struct os_parse_options parse;       /* of the request, with the mapping */
+  json_t *options, *mapping;           /* keep alive what parse points into; owned */
+  const char **columns, **null_values; /* owned arrays, texts inside options */
 };
 
 struct os_load { /* one load under way; parts are filled step by step */
@@ -89,14 +105,14 @@ struct os_load { /* one load under way; parts are filled step by step */
   struct os_session *session;
   struct os_cluster *cluster;
   struct os_ledger *ledger;
-  struct os_parse_options parse; /* of the request, with the mapping */
-  struct os_source_list list;
-  struct os_load_file *files; /* list.count of them; owned */
+  struct os_load_shared *shared;
+  struct os_load_file *files; /* shared->list.count of them; owned */
   struct os_load_target target;
   enum os_load_mode mode; /* decided */
   char mode_why[512];
   size_t to_load; /* files that are not skipped */
   bool tuned;
+  char nonce[40];                 /* stands for the content of a stream in computed ids */
   bool deleted_some;              /* by fresh or replace: worth an expunge */
   int64_t deleted;                /* documents deleted by this load after count_before was taken */
   char unverified[512];           /* why counts could not be verified; "" when they were */
@@ -112,6 +128,10 @@ struct os_load { /* one load under way; parts are filled step by step */
 int os_load_run(struct os_load *load, const struct os_load_request *request, struct os_job *job,
                 struct os_cluster *cluster, struct os_error *error);
 void os_load_free(struct os_load *load);
+
+/* Prepare *load for the steps. */
+int os_load_begin(struct os_load *load, const struct os_load_request *request, struct os_job *job,
+                  struct os_cluster *cluster, struct os_error *error);
 
 /* The steps; used by os_load_run() and, up to 3, by os_load_plan (which has no job: job->number is 0). */
 int os_load_step_plan(struct os_load *load, struct os_error *error);

@@ -40,8 +40,8 @@ struct os_item {       /* one action and its document in a batch's body */
 #define OS_RAW_IN_SOURCE (UINT32_MAX - 1) /* a plain file: to be read again at offset, raw_len bytes */
 
 /* A run of bytes of one source whose records this batch carries: [from, to), without holes. When the whole
-*batch is
-** settled and written down, the run is acknowledged. */
+ *batch is
+ ** settled and written down, the run is acknowledged. */
 struct os_segment {
   uint32_t source;
   bool eof;                /* the source ends here */

@@ -1,15 +1,16 @@
 /* bulk_sink.c - sends batches as `_bulk` requests until every item has its final outcome. Network thread
-*only, except
-** for the three functions that post to it.
-**
-** A batch has at most one request under way. After each answer the settled items leave the batch and what
-*remains is
-** sent again: at once when it was simply not part of the request, after a backoff when it was turned away for
-*a
-** while. Rules 1 to 3 of the architecture: errors:true is never success; what is not known to have failed is
-*sent
-** again only because ids make that harmless; 413 halves and remembers.
-*/
+ *only, except
+ ** for the three functions that post to it.
+ **
+ ** A batch has at most one request under way. After each answer the settled items leave the batch and what
+ *remains is
+ ** sent again: at once when it was simply not part of the request, after a backoff when it was turned away
+ *for
+ *a
+ ** while. Rules 1 to 3 of the architecture: errors:true is never success; what is not known to have failed is
+ *sent
+ ** again only because ids make that harmless; 413 halves and remembers.
+ */
 #include <string.h>
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -463,6 +464,7 @@ static void start_request(struct os_bulk_sink *sink, struct os_batch *batch) {
   call->content_type = "application/x-ndjson";
   call->body = batch->body.data;
   call->body_len = bytes;
+  call->timeout = pipeline->options.timeout;
   if (sink->compress && bytes >= COMPRESS_FROM) {
     os_buf_clear(&batch->gzipped);
     if (!os_gzip(batch->body.data, bytes, &batch->gzipped, NULL)) {

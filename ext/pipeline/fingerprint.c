@@ -1,4 +1,5 @@
 /* fingerprint.c - see fingerprint.h. SHA-256 is OpenSSL's (EVP_Digest pages). */
+#define _GNU_SOURCE /* strerrordesc_np() */
 #include "pipeline/fingerprint.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -95,19 +96,15 @@ static void base64url(const unsigned char *bytes, size_t groups, char *out) {
   *out = 0;
 }
 
-int os_id_prefix_compute(struct os_source *source, int64_t generation, const char *nonce,
-                         struct os_error *error) {
-  char fingerprint[OS_FINGERPRINT_TEXT];
+int os_id_prefix_compute(const char *name, const char *content, int64_t generation,
+                         char out[OS_ID_PREFIX + 1], struct os_error *error) {
   unsigned char digest[EVP_MAX_MD_SIZE];
-  os_fingerprint_text(source, fingerprint);
-  char *text = generation
-                   ? os_mprintf("%s%c%s%c%lld", source->name, '\n', source->has_digest ? fingerprint : nonce,
-                                '\n', (long long)generation)
-                   : os_mprintf("%s%c%s", source->name, '\n', source->has_digest ? fingerprint : nonce);
+  char *text = generation ? os_mprintf("%s\n%s\n%lld", name, content, (long long)generation)
+                          : os_mprintf("%s\n%s", name, content);
   if (!text) return os_fail_nomem(error);
   int ok = EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
   os_free(text);
   if (!ok) return digest_failed(error);
-  base64url(digest, OS_ID_PREFIX / 4, source->id_prefix);
+  base64url(digest, OS_ID_PREFIX / 4, out);
   return OS_OK;
 }

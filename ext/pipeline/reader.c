@@ -126,7 +126,7 @@ void *os_reader_main(void *arg) {
   while (!rc && !atomic_load(&pipeline->stop)) {
     size_t number = atomic_fetch_add(&pipeline->next_source, 1);
     if (number >= pipeline->options.source_count) break;
-    rc = read_one(&feeder, (uint32_t)number, &window);
+    if (!pipeline->options.sources[number].skip) rc = read_one(&feeder, (uint32_t)number, &window);
   }
   if (!rc) rc = os_feeder_flush(&feeder, true);
   if (rc == OS_ERR_NOMEM) {

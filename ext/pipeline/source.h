@@ -1,8 +1,8 @@
 /* source.h - one thing to read: a file, or standard input. Filled by source_list.c and fingerprint.c,
-*completed by
-** the operation (where to start, what its computed ids begin with), read by the readers; immutable while they
-*run.
-*/
+ *completed by
+ ** the operation (where to start, what its computed ids begin with), read by the readers; immutable while
+ *they run.
+ */
 #ifndef OS_PIPELINE_SOURCE_H
 #define OS_PIPELINE_SOURCE_H
 #include <stdbool.h>
@@ -24,10 +24,15 @@ struct os_source {
   bool has_digest;
   enum os_format format;
   enum os_compression compression;
+  char *preread; /* stream: bytes taken already to see what it is; read first. Owned */
+  size_t preread_len;
+  int stream_fd;     /* a pipe that was opened to be looked at; 0: not opened yet. Owned */
+  bool only_preread; /* nothing but preread is read (examining) */
   /* set by the operation */
   uint64_t start_offset, start_line; /* record boundary to begin at (decompressed); 0 and 1 */
   char id_prefix[OS_ID_PREFIX + 1];  /* of computed ids; empty: none are computed */
   bool maybe_sent;                   /* records here may have been sent before: a 409 means "already there" */
+  bool skip;                         /* not read at all */
   int64_t tag;                       /* the operation's own number for it (row of os_job_files) */
 };
 

@@ -1,4 +1,5 @@
 /* source_list.c - see source_list.h. */
+#define _GNU_SOURCE /* strerrordesc_np() */
 #include "pipeline/source_list.h"
 #include <dirent.h>
 #include <errno.h>
@@ -286,8 +287,11 @@ int os_source_list_build(struct os_source_list *list, const char *argument, cons
 }
 
 void os_source_list_free(struct os_source_list *list) {
-  for (size_t i = 0; i < list->count; i++)
+  for (size_t i = 0; i < list->count; i++) {
     os_free(list->sources[i].path);
+    os_free(list->sources[i].preread);
+    if (list->sources[i].stream_fd > 0) close(list->sources[i].stream_fd);
+  }
   os_free(list->sources);
   memset(list, 0, sizeof *list);
 }

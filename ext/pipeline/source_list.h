@@ -1,7 +1,7 @@
 /* source_list.h - from a path argument to the list of files to read: a file, a folder with its subfolders, a
-*glob,
-** standard input, or a JSON array of these. Order: as given; inside folders and globs by name, byte by byte.
-*/
+ *glob,
+ ** standard input, or a JSON array of these. Order: as given; inside folders and globs by name, byte by byte.
+ */
 #ifndef OS_PIPELINE_SOURCE_LIST_H
 #define OS_PIPELINE_SOURCE_LIST_H
 #include <stddef.h>

@@ -1,4 +1,5 @@
 /* stream.c - see stream.h. */
+#define _GNU_SOURCE /* strerrordesc_np() */
 #include "pipeline/stream.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +17,9 @@ struct os_stream {
   atomic_uint_fast64_t *bytes_read;
   int fd;
   bool regular;
-  bool disk_end; /* read() said 0 */
-  bool ended;    /* and everything was handed out */
-  uint64_t disk_bytes;
+  bool disk_end;              /* read() said 0 */
+  bool ended;                 /* and everything was handed out */
+  size_t preread_at;          /* of source->preread */
   uint64_t offset;            /* decompressed bytes handed out or skipped */
   struct os_inflate *inflate; /* NULL: plain */
   char *in;                   /* DISK_CHUNK bytes of compressed input */
@@ -39,8 +40,12 @@ int os_stream_open(struct os_stream **out, const struct os_source *source, const
   stream->source = source;
   stream->stop = stop;
   stream->bytes_read = bytes_read;
-  stream->fd =
-      os_source_is_stdin(source) ? STDIN_FILENO : open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (os_source_is_stdin(source))
+    stream->fd = STDIN_FILENO;
+  else if (source->stream_fd > 0)
+    stream->fd = source->stream_fd;
+  else
+    stream->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
   if (stream->fd < 0 || fstat(stream->fd, &st) != 0) {
     rc = fail_errno(error, "cannot open", source);
     goto failed;
@@ -61,7 +66,7 @@ failed:
 
 void os_stream_close(struct os_stream *stream) {
   if (!stream) return;
-  if (stream->fd > STDIN_FILENO) close(stream->fd);
+  if (stream->fd > STDIN_FILENO && stream->fd != stream->source->stream_fd) close(stream->fd);
   if (stream->inflate) os_inflate_free(stream->inflate);
   os_free(stream->in);
   os_free(stream);
@@ -69,9 +74,22 @@ void os_stream_close(struct os_stream *stream) {
 
 /* read(2), which notices `stop` while a pipe has nothing. *got 0: the end. */
 static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *got, struct os_error *error) {
+  const struct os_source *source = stream->source;
+  if (stream->preread_at < source->preread_len) {
+    *got = source->preread_len - stream->preread_at;
+    if (*got > want) *got = want;
+    memcpy(to, source->preread + stream->preread_at, *got);
+    stream->preread_at += *got;
+    return OS_OK;
+  }
   for (;;) {
     if (stream->stop && atomic_load_explicit(stream->stop, memory_order_relaxed))
       return os_fail(error, OS_ERR_CANCELLED, "stopped");
+    if (source->only_preread) {
+      stream->disk_end = true;
+      *got = 0;
+      return OS_OK;
+    }
     if (!stream->regular) {
       struct pollfd ready = {.fd = stream->fd, .events = POLLIN};
       int n = poll(&ready, 1, 100);
@@ -81,7 +99,6 @@ static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *go
     if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n < 0) return fail_errno(error, "cannot read", stream->source);
     *got = (size_t)n;
-    stream->disk_bytes += (size_t)n;
     if (n == 0) stream->disk_end = true;
     if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, (uint64_t)n, memory_order_relaxed);
     return OS_OK;

@@ -1,0 +1,143 @@
+/* load_refusals.c - see load_refusals.h.
+**
+** A row must be enough to send the record again without the file: the exact bytes, the document that was
+*built, and as
+** `context` the action line (server) or the dialect with its columns (parser).
+*/
+#define _GNU_SOURCE
+#include "operations/load_refusals.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "net/http.h"
+
+json_t *os_load_standing(struct os_load *load, const struct os_batch *batch) {
+  json_t *ids = json_array(), *standing = NULL, *answer = NULL, *doc;
+  size_t i;
+  for (i = 0; ids && i < batch->refusal_count; i++) {
+    const struct os_refusal *refusal = &batch->refusals[i];
+    if (refusal->explicit_id && refusal->doc_id && refusal->status)
+      json_array_append_new(ids, json_string(refusal->doc_id));
+  }
+  if (!json_array_size(ids) || load->request->dry_run) goto done;
+  struct os_buf path;
+  os_buf_init(&path, 0);
+  os_buf_putc(&path, '/');
+  os_url_encode(&path, load->target.concrete, strlen(load->target.concrete));
+  os_buf_puts(&path, "/_mget?_source=false");
+  json_t *request = json_pack("{s:O}", "ids", ids);
+  char *body = request ? os_json_text(request) : NULL;
+  struct os_cluster_call call = {.method = "POST", .path = path.data, .body = body, .idempotent = true};
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  if (body && !path.failed && os_cluster_request(load->cluster, &call, NULL, &answer, &ignored) == OS_OK)
+    standing = json_object();
+  json_array_foreach(os_json_at(answer, "docs"), i, doc) {
+    const char *id = os_json_string(doc, "_id", NULL);
+    if (!id || json_object_get(doc, "error")) continue;
+    json_t *place = json_null();
+    if (os_json_bool(doc, "found", false))
+      place = json_pack("[I, I]", (json_int_t)os_json_int(doc, "_seq_no", -1),
+                        (json_int_t)os_json_int(doc, "_primary_term", -1));
+    os_json_put(standing, id, place);
+  }
+  json_decref(request);
+  os_free(body);
+  os_buf_free(&path);
+done:
+  json_decref(ids);
+  json_decref(answer);
+  return standing;
+}
+
+/* The record's bytes once more from its file; NULL when they cannot be had. */
+static char *read_again(const struct os_source *source, uint64_t offset, size_t len) {
+  char *raw = os_malloc(len + 1);
+  int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  size_t have = 0;
+  while (raw && fd >= 0 && have < len) {
+    ssize_t n = pread(fd, raw + have, len - have, (off_t)(offset + have));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    have += (size_t)n;
+  }
+  if (fd >= 0) close(fd);
+  if (have == len && raw) {
+    raw[len] = 0;
+    return raw;
+  }
+  os_free(raw);
+  return NULL;
+}
+
+/* {"action":…,"explicit":…,"standing":…} for what the server refused. */
+static json_t *server_context(const struct os_refusal *refusal, const json_t *standing) {
+  json_t *context = json_pack("{s:s, s:b}", "action", refusal->action, "explicit", (int)refusal->explicit_id);
+  if (context && refusal->explicit_id && standing && refusal->doc_id) {
+    json_t *place = json_object_get(standing, refusal->doc_id);
+    if (place) json_object_set(context, "standing", place);
+  }
+  return context;
+}
+
+/* Format, dialect, columns and what makes ids for what the parser refused. */
+static json_t *parser_context(const struct os_load *load, const struct os_refusal *refusal) {
+  const struct os_source *source = &load->shared->list.sources[refusal->source];
+  const struct os_load_file *file = &load->files[refusal->source];
+  const struct os_parse_options *parse = &load->shared->parse;
+  char delimiter[2] = {parse->delimiter, 0}, quote[2] = {parse->quote, 0};
+  json_t *context =
+      json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:s}", "format",
+                os_format_name(source->format), "delimiter", delimiter, "quote", quote, "no_quote",
+                (int)parse->no_quote, "trim", (int)parse->trim, "nested_columns", (int)parse->nested_columns,
+                "id_field", parse->id_field, "routing_field", parse->routing_field, "version_field",
+                parse->version_field, "source_field", parse->source_field, "name", source->name, "id_prefix",
+                source->id_prefix, "op", os_op_name(load->request->op));
+  if (!context) return NULL;
+  if (file->columns) json_object_set(context, "columns", file->columns);
+  if (file->types) json_object_set(context, "types", file->types);
+  if (load->request->null_values)
+    json_object_set(context, "null_values", (json_t *)load->request->null_values);
+  json_object_set_new(context, "id_required", json_boolean(load->mode == OS_MODE_UPSERT));
+  return context;
+}
+
+static int put_one(struct os_load *load, struct os_refusal *refusal, const json_t *standing,
+                   struct os_error *error) {
+  const struct os_source *source = &load->shared->list.sources[refusal->source];
+  json_t *context = refusal->action ? server_context(refusal, standing) : parser_context(load, refusal);
+  char *context_text = context ? os_json_text(context) : NULL;
+  if (!refusal->raw && refusal->raw_len) refusal->raw = read_again(source, refusal->offset, refusal->raw_len);
+  struct os_failure failure = {.job = load->job->number,
+                               .index_name = load->request->index,
+                               .file = source->path,
+                               .line = (int64_t)refusal->line,
+                               .byte_offset = (int64_t)refusal->offset,
+                               .doc_id = refusal->doc_id,
+                               .op = os_op_name(refusal->op),
+                               .status = refusal->status,
+                               .error_type = refusal->type,
+                               .error_reason = refusal->reason,
+                               .document = refusal->document,
+                               .document_len = (int64_t)refusal->document_len,
+                               .raw = refusal->raw,
+                               .raw_len = refusal->raw ? (int64_t)refusal->raw_len : 0,
+                               .attempts = refusal->attempts ? refusal->attempts : 1,
+                               .context = context_text};
+  int rc = context_text ? os_ledger_failure_put(load->ledger, &failure, error) : os_fail_nomem(error);
+  os_free(context_text);
+  json_decref(context);
+  return rc;
+}
+
+int os_load_put_refusals(struct os_load *load, struct os_batch *batch, const json_t *standing,
+                         struct os_error *error) {
+  int rc = OS_OK;
+  for (size_t i = 0; i < batch->refusal_count && !rc; i++)
+    rc = put_one(load, &batch->refusals[i], standing, error);
+  return rc;
+}

@@ -1,0 +1,115 @@
+/* examine.c - see examine.h. */
+#define _GNU_SOURCE /* strerrordesc_np() */
+#include "pipeline/examine.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/alloc.h"
+#include "pipeline/stream.h"
+
+enum { MAGIC = 16 };
+
+/* Take what a stream has to offer, up to OS_EXAMINE_HEAD bytes, and keep it. */
+static int preread(struct os_source *source, const struct os_probe *probe, struct os_error *error) {
+  bool is_stdin = os_source_is_stdin(source);
+  int rc = OS_OK;
+  int fd = is_stdin ? STDIN_FILENO : open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0) return os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
+  source->preread = os_malloc(OS_EXAMINE_HEAD);
+  if (!source->preread) rc = os_fail_nomem(error);
+  while (!rc && source->preread_len < OS_EXAMINE_HEAD) {
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    int n = poll(&ready, 1, 50);
+    if (probe && probe->interrupted(probe->ctx)) {
+      rc = os_fail(error, OS_ERR_INTERRUPTED, "interrupted while waiting for %s",
+                   is_stdin ? "standard input" : source->path);
+      break;
+    }
+    if (n <= 0) continue;
+    ssize_t got = read(fd, source->preread + source->preread_len, OS_EXAMINE_HEAD - source->preread_len);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (got < 0) rc = os_fail(error, OS_ERR_IO, "cannot read %s: %s", source->path, strerrordesc_np(errno));
+    if (got <= 0) break;
+    source->preread_len += (size_t)got;
+  }
+  if (is_stdin) return rc;
+  source->stream_fd = fd; /* a pipe is opened once: closing it would end its writer */
+  return rc;
+}
+
+static int detect_compression(struct os_source *source, const struct os_probe *probe,
+                              struct os_error *error) {
+  char magic[MAGIC];
+  if (source->is_stream) {
+    int rc = preread(source, probe, error);
+    if (!rc) source->compression = os_compression_detect(source->preread, source->preread_len);
+    return rc;
+  }
+  int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) return os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
+  ssize_t n = read(fd, magic, sizeof magic);
+  int saved = errno;
+  close(fd);
+  if (n < 0) return os_fail(error, OS_ERR_IO, "cannot read %s: %s", source->path, strerrordesc_np(saved));
+  source->compression = os_compression_detect(magic, (size_t)n);
+  return OS_OK;
+}
+
+int os_source_head(const struct os_source *source, size_t want, struct os_buf *head, bool *is_all,
+                   struct os_error *error) {
+  struct os_stream *stream = NULL;
+  bool at_end = false;
+  int rc;
+  if (source->is_stream && source->compression == OS_PLAIN) {
+    os_buf_append(head, source->preread, source->preread_len < want ? source->preread_len : want);
+    *is_all = source->preread_len < OS_EXAMINE_HEAD && source->preread_len <= want;
+    return head->failed ? os_fail_nomem(error) : OS_OK;
+  }
+  rc = os_stream_open(&stream, source, NULL, NULL, error);
+  if (!rc) rc = os_stream_read(stream, head, want, &at_end, error);
+  os_stream_close(stream);
+  *is_all = at_end;
+  return rc;
+}
+
+int os_source_examine(struct os_source *source, enum os_format format, const struct os_parse_options *options,
+                      const struct os_probe *probe, struct os_head_facts *facts, struct os_error *error) {
+  struct os_buf head;
+  bool is_all = false;
+  memset(facts, 0, sizeof *facts);
+  os_buf_init(&head, 0);
+  int rc = detect_compression(source, probe, error);
+  if (rc) goto done;
+  size_t want = OS_EXAMINE_HEAD;
+  if (source->compression == OS_PLAIN && !source->is_stream && source->size < want)
+    want = (size_t)source->size + 1;
+  if (source->is_stream && source->compression != OS_PLAIN) {
+    /* a compressed pipe: what was taken is looked at as a file of its own would be, as far as it goes */
+    struct os_source taken = *source;
+    struct os_error cut;
+    taken.only_preread = true;
+    os_error_clear(&cut);
+    os_source_head(&taken, want, &head, &is_all, &cut); /* cut short is what it is */
+    is_all = false;
+  } else {
+    struct os_error damage;
+    os_error_clear(&damage);
+    rc = os_source_head(source, want, &head, &is_all, &damage);
+    if (rc == OS_ERR_FORMAT && head.len) rc = OS_OK; /* damaged further on: the reader will say where */
+    if (rc) *error = damage;
+  }
+  if (rc) goto done;
+  if (!os_buf_reserve(&head, OS_PAD)) {
+    rc = os_fail_nomem(error);
+    goto done;
+  }
+  source->format = format != OS_FORMAT_UNKNOWN ? format : os_format_by_name(source->name);
+  if (source->format == OS_FORMAT_UNKNOWN) source->format = os_format_by_content(head.data, head.len);
+  rc = os_head_examine(source->format, options, head.data, head.len, is_all, facts, error);
+  if (rc) os_error_prefix(error, "%s", source->path);
+done:
+  os_buf_free(&head);
+  return rc;
+}
