@@ -1,0 +1,164 @@
+"""Every example in README.md, docs/ and examples/ is run.
+
+Convention for whoever writes documentation:
+
+* A block fenced as ```sql is run, and all the blocks of one file are one session of the sqlite3 shell, in order, with the
+  extension loaded, in a temporary copy of examples/ as the working directory, against a real node
+  (OPENSEARCH_ENDPOINT is set). Dot commands work. `.load build/opensearch` is allowed and does no harm.
+  `build`, `scripts` and `sql` of the tree are there under these names.
+* A line `-- → value` after a statement says what it prints. Several such lines are several lines of output. What stands
+  there must be the whole output of the statements since the last such line (or the block's start). `…` stands for any
+  text: `-- → {"status":"success",…}`. Output that no `-- →` follows is not compared, but an error fails the test.
+* An error that belongs to the example is written `-- ✗ text`: the statement before must fail, and the message must
+  contain the text (again with `…`). Then the block's next statement runs as if nothing had happened.
+* A block fenced as ```sh is run with `sh -eu` in the same folder, at its place between the SQL blocks; its output is not
+  compared. What should only be read (the commands that set a machine up, output, fragments) is fenced as ```text or
+  ```console. There is no way to mark SQL as "not run".
+* examples/*.sql are run whole in the same way, with the same comments. A file that needs a terminal, a cloud or minutes
+  belongs under examples/ as another suffix.
+* Index names in documentation may be anything; every index a file creates is removed after it.
+"""
+import os
+import re
+import shutil
+
+import pytest
+
+from harness.paths import EXTENSION, ROOT
+from harness.shell import Shell, clean_environment, Running
+
+FENCE = re.compile(r"^```([A-Za-z-]*)[^\n]*\n(.*?)^```[ ]*$", re.M | re.S)
+RUN = ("sql", "sh")
+KNOWN = {"sql", "sh", "text", "console", "json", "csv", "c", "python", "make", "ini", "yaml", "ndjson", ""}
+NOT_ALONE = {"demo.sql"}  # run by scripts/demo with data from a registry
+
+
+def documents():
+    found = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md")),
+             *sorted((ROOT / "examples").rglob("*.sql"))]
+    return [path for path in found if path.exists() and path.name not in NOT_ALONE]
+
+
+def blocks_of(path):
+    """[(language, text, first line)]"""
+    text = path.read_text()
+    if path.suffix == ".sql":
+        return [("sql", text, 1)]
+    return [(m.group(1), m.group(2), text[:m.start()].count("\n") + 2) for m in FENCE.finditer(text)]
+
+
+def steps_of(block):
+    """[(sql, expected lines or None, expected error or None)]: the statements between two expectations."""
+    steps, sql, want, error = [], [], [], None
+    def flush():
+        nonlocal sql, want, error
+        if sql or want or error:
+            steps.append(("\n".join(sql), want or None, error))
+        sql, want, error = [], [], None
+    for line in block.split("\n"):
+        note = re.match(r"\s*--\s*(→|✗)\s?(.*)$", line)
+        if note:
+            if note.group(1) == "→":
+                want.append(note.group(2).rstrip())
+            else:
+                error = note.group(2).strip()
+            continue
+        if want or error:
+            flush()
+        sql.append(line)
+    flush()
+    return steps
+
+
+def pattern(text):
+    return re.compile(".*".join(re.escape(part) for part in text.split("…")) + r"\Z", re.S)
+
+
+def test_the_convention_itself():
+    block = "SELECT 1;\n-- → 1\nSELECT 2;\nSELECT 3;\n-- → 2\n-- → 3\nSELECT bad;\n-- ✗ no such column\nSELECT 4;\n"
+    assert steps_of(block) == [("SELECT 1;", ["1"], None), ("SELECT 2;\nSELECT 3;", ["2", "3"], None), ("SELECT bad;", None, "no such column"), ("SELECT 4;\n", None, None)]
+    assert pattern('{"a":1,…}').match('{"a":1,"b":2}') and not pattern('{"a":1,…}').match('{"a":2,"b":2}')
+
+
+def test_there_is_something_to_test():
+    names = {str(p.relative_to(ROOT)) for p in documents()}
+    assert "README.md" in names
+    assert any(language in RUN for p in documents() for language, _, _ in blocks_of(p)), "no example in any document"
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_fences_are_known(path):
+    for language, _, line in blocks_of(path):
+        assert language in KNOWN, "%s:%d: unknown fence ```%s" % (path.name, line, language)
+
+
+def runnable():
+    return [p for p in documents() if any(language in RUN and text.strip() for language, text, _ in blocks_of(p))]
+
+
+@pytest.mark.slow
+@pytest.mark.limit(300)
+@pytest.mark.parametrize("path", runnable(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_examples(path, plain, extension, tmp_path):
+    before = {i["index"] for i in plain.get("/_cat/indices?format=json")}
+    folder = tmp_path / "examples"
+    shutil.copytree(ROOT / "examples", folder) if (ROOT / "examples").exists() else folder.mkdir()
+    for name in ("scripts", "sql"):
+        if (ROOT / name).exists():
+            (folder / name).symlink_to(ROOT / name)
+    (folder / "build").mkdir()
+    (folder / "build/opensearch.so").symlink_to(EXTENSION)
+    env = {"OPENSEARCH_ENDPOINT": plain.url}
+    try:
+        run_document(path, folder, env)
+    finally:
+        for name in {i["index"] for i in plain.get("/_cat/indices?format=json")} - before:
+            if not name.startswith("."):
+                plain.delete(name)
+
+
+def run_document(path, folder, env):
+    """One shell session, cut at ```sh blocks; settings made by the session are kept by running its dot and
+    os_config/os_connect lines again, silently, after such a cut."""
+    session, checks, remembered = [], [], []
+
+    def run_session():
+        if not session:
+            return
+        script = "".join(".print\n" if s is None else s for s in session)
+        result = Shell(folder, env, "example.db").run(script, check=False, bail=False, timeout=240)
+        parts = re.split(r"^<<<(\d+)>>>\n", result.out + "\n", flags=re.M)
+        errors = re.split(r"^.*mark_(\d+)_end.*\n?", result.err, flags=re.M)
+        output = {int(parts[i]): parts[i + 1] for i in range(1, len(parts), 2)}
+        errors = {int(errors[i]): errors[i - 1] for i in range(1, len(errors), 2)}
+        for number, where, sql, want, error in checks:
+            said = errors.get(number, "").strip()
+            if error is not None:
+                assert said and re.search(pattern("…" + error + "…").pattern, said, re.S), "%s: expected the error %r, got %r for\n%s" % (where, error, said, sql)
+                continue
+            failures = [line for line in said.splitlines() if re.match(r"(Parse |Runtime )?[Ee]rror", line)]
+            assert not failures, "%s: %s\n%s" % (where, said, sql)
+            if want is not None:
+                got = output.get(number, "").rstrip("\n").split("\n")
+                assert len(got) == len(want) and all(pattern(w).match(g) for w, g in zip(want, got)), \
+                    "%s: expected\n%s\ngot\n%s\nfor\n%s" % (where, "\n".join(want), "\n".join(got), sql)
+        session.clear()
+        checks.clear()
+
+    number = 0
+    for language, text, line in blocks_of(path):
+        if language == "sh":
+            run_session()
+            done = Running(["sh", "-eu", "-c", text], b"", str(folder), clean_environment(folder, {**env, "LC_ALL": "C.UTF-8"})).finish(240)
+            assert done.code == 0, "%s:%d: %r" % (path.name, line, done)
+            session.extend(s + "\n" for s in remembered)
+        elif language == "sql":
+            for sql, want, error in steps_of(text):
+                if not sql.strip():
+                    continue
+                number += 1
+                remembered += [s for s in sql.split("\n") if re.match(r"\s*(\.load|\.mode|\.headers|SELECT os_(config|connect)\()", s) and s.rstrip().endswith((";",)) or s.startswith(".")]
+                # the marks: one on standard output before, one on standard error (a statement that must fail) after
+                session.append(".print <<<%d>>>\n%s\nSELECT mark_%d_end;\n" % (number, sql, number))
+                checks.append((number, "%s:%d" % (os.path.basename(path), line), sql, want, error))
+    run_session()
