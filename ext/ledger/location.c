@@ -1,12 +1,12 @@
 /* location.c - where the ledger lives: beside the database, where OS_LEDGER says, or in the user's state
-*folder.
-**
-** Decides and looks, but makes nothing except the state folder, and that only when a command needs it. Never
-*opens
-** the ledger or the database itself: closing a descriptor of a file drops every POSIX lock this process has
-*on it,
-** SQLite's too (https://www.sqlite.org/howtocorrupt.html, section 2.2).
-*/
+ *folder.
+ **
+ ** Decides and looks, but makes nothing except the state folder, and that only when a command needs it. Never
+ *opens
+ ** the ledger or the database itself: closing a descriptor of a file drops every POSIX lock this process has
+ *on it,
+ ** SQLite's too (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+ */
 #include "ledger/ledger_int.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -117,8 +117,9 @@ static int setting_path(const char *setting, char **out, struct os_error *error)
 }
 
 /* Replace *path by what symbolic links lead to, so that every process agrees on the name of the lock file.
-*SQLite
-** resolves links likewise (sqlite3_db_filename). A path that does not exist yet is resolved up to its folder.
+ *SQLite
+ ** resolves links likewise (sqlite3_db_filename). A path that does not exist yet is resolved up to its
+ *folder.
  */
 static int resolve(char **path, struct os_error *error) {
   char real[PATH_MAX];
@@ -147,16 +148,19 @@ static bool is_main(const char *path, const char *main_path) {
   return stat(path, &a) == 0 && stat(main_path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/* Beside the database when it already has a ledger there, or can get one. Leaves *out NULL when not. */
+/* Beside the database when it already has a ledger there, or can get one; leaves *out NULL when not. A
+*database whose
+** name is no file lives in memory after all (vfs=memdb). */
 static int beside_path(const char *main_path, bool main_readonly, char **out, struct os_error *error) {
+  *out = NULL;
+  if (!exists(main_path)) return OS_OK;
   char *path = os_mprintf("%s%s", main_path, beside_suffix);
   char *folder = folder_of(main_path);
-  *out = NULL;
-  if (path != NULL && folder != NULL && (exists(path) || (!main_readonly && folder_is_writable(folder)))) {
+  bool nomem = path == NULL || folder == NULL;
+  if (!nomem && (exists(path) || (!main_readonly && folder_is_writable(folder)))) {
     *out = path;
     path = NULL;
   }
-  bool nomem = folder == NULL || (path == NULL && *out == NULL);
   os_free(folder);
   os_free(path);
   return nomem ? os_fail_nomem(error) : OS_OK;

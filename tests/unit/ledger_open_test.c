@@ -1,0 +1,296 @@
+/* Files that are no ledger, files that cannot be written, files that come and go, processes that come at
+ * once. */
+#include "ledger_support.h"
+#include <signal.h>
+
+static int try_open(const char *name, bool create) {
+  struct os_ledger *ledger = NULL;
+  int rc = os_ledger_new(&ledger, NULL, false, in_folder(name), &test_error);
+  if (rc == OS_OK) rc = os_ledger_open(ledger, create, &test_error);
+  os_ledger_free(ledger);
+  return rc;
+}
+
+static void run_sql(const char *name, const char *sql) {
+  sqlite3 *db = NULL;
+  assert_int_equal(sqlite3_open(in_folder(name), &db), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void test_made_by_a_command_only(void **state) {
+  (void)state;
+  assert_ok(try_open("l.db", false));
+  assert_int_not_equal(access(in_folder("l.db"), F_OK), 0);
+  assert_ok(try_open("l.db", true));
+  assert_ok(try_open("l.db", true));
+  assert_ok(try_open("l.db", false));
+}
+
+static void test_garbage(void **state) {
+  (void)state;
+  char noise[4097];
+  memset(noise, 'x', sizeof noise - 1);
+  noise[sizeof noise - 1] = '\0';
+  write_file(in_folder("l.db"), noise, 0600);
+  for (int create = 0; create < 2; create++) {
+    assert_int_equal(try_open("l.db", create), OS_ERR_LEDGER);
+    assert_error_has("is not an SQLite database");
+    assert_error_has("l.db");
+  }
+}
+
+static void test_somebody_elses_database(void **state) {
+  (void)state;
+  run_sql("l.db", "CREATE TABLE job(x); INSERT INTO job VALUES(1)");
+  for (int create = 0; create < 2; create++) {
+    assert_int_equal(try_open("l.db", create), OS_ERR_LEDGER);
+    assert_error_has("not a ledger");
+  }
+}
+
+static void test_empty_file_becomes_a_ledger(void **state) {
+  (void)state;
+  write_file(in_folder("l.db"), "", 0600);
+  assert_ok(try_open("l.db", false));
+  struct os_ledger *ledger = open_ledger("l.db");
+  assert_int_equal(begin_job(ledger, "bulk_load", NULL), 1);
+  os_ledger_free(ledger);
+}
+
+static void test_newer_is_refused(void **state) {
+  (void)state;
+  assert_ok(try_open("l.db", true));
+  run_sql("l.db", "PRAGMA user_version = 99");
+  for (int create = 0; create < 2; create++) {
+    assert_int_equal(try_open("l.db", create), OS_ERR_LEDGER);
+    assert_error_has("newer version");
+    assert_error_has("99");
+    assert_error_has("upgrade the extension");
+  }
+}
+
+/* An upgrade runs the steps that are missing; one that fails leaves the file as it was. */
+static void test_upgrade_that_fails_changes_nothing(void **state) {
+  (void)state;
+  assert_ok(try_open("l.db", true));
+  run_sql("l.db", "PRAGMA user_version = 0"); /* the first step meets tables that are there */
+  assert_int_equal(try_open("l.db", false), OS_ERR_LEDGER);
+  assert_error_has("older version");
+  assert_int_equal(try_open("l.db", true), OS_ERR_LEDGER);
+  assert_error_has("preparing the ledger");
+  run_sql("l.db", "PRAGMA user_version = 1");
+  assert_ok(try_open("l.db", true));
+}
+
+/* Root may write everything, so the tests about rights run as nobody. */
+static void as_nobody(void) {
+  if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(99);
+}
+
+#define CHILD_CHECK(condition, code)                                                                         \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      fprintf(stderr, "line %d: %s; %s\n", __LINE__, test_error.text, test_error.advice);                    \
+      _exit(code);                                                                                           \
+    }                                                                                                        \
+  } while (0)
+
+static void read_only_file(void) {
+  struct os_ledger *ledger = NULL;
+  int64_t job;
+  char word[16];
+  as_nobody();
+  CHILD_CHECK(os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error) == OS_OK, 2);
+  CHILD_CHECK(os_ledger_open(ledger, false, &test_error) == OS_OK && os_ledger_db(ledger) != NULL, 3);
+  CHILD_CHECK(os_ledger_job_control(ledger, 1, word, &test_error) == OS_OK, 4);
+  CHILD_CHECK(os_ledger_job_begin(ledger, &(struct os_job_begin){.kind = "x"}, &job, &test_error) ==
+                  OS_ERR_LEDGER,
+              5);
+  CHILD_CHECK(strstr(test_error.text, "can be read, but not written") != NULL, 6);
+  CHILD_CHECK(os_ledger_open(ledger, true, &test_error) == OS_ERR_LEDGER, 7);
+  CHILD_CHECK(strstr(test_error.text, "l.db") != NULL, 8);
+  CHILD_CHECK(os_ledger_open(ledger, false, &test_error) == OS_OK && os_ledger_db(ledger) != NULL, 9);
+  os_ledger_free(ledger);
+}
+
+static void make_one_job(void) {
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
+  assert_ok(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error));
+  os_ledger_free(ledger);
+}
+
+static void test_read_only(void **state) {
+  (void)state;
+  make_one_job();
+  assert_int_equal(chmod(in_folder("l.db"), 0444), 0);
+  assert_int_equal(chmod(in_folder("l.db-jobs"), 0444), 0);
+  assert_int_equal(chmod(test_folder, 0555), 0); /* as on a medium that cannot be written: no -wal, no -shm */
+  assert_int_equal(in_child(read_only_file), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+}
+
+static void read_only_folder(void) {
+  struct os_ledger *ledger = NULL;
+  as_nobody();
+  setenv("XDG_STATE_HOME", in_folder("closed/state"), 1);
+  CHILD_CHECK(os_ledger_new(&ledger, in_folder("app.db"), false, NULL, &test_error) == OS_OK, 2);
+  CHILD_CHECK(strstr(os_ledger_path(ledger), "closed/state") != NULL,
+              3); /* not beside: the folder is not writable */
+  CHILD_CHECK(os_ledger_open(ledger, false, &test_error) == OS_OK && os_ledger_db(ledger) == NULL, 4);
+  CHILD_CHECK(os_ledger_open(ledger, true, &test_error) == OS_ERR_LEDGER, 5);
+  CHILD_CHECK(strstr(test_error.text, "closed/state") && strstr(test_error.advice, "OS_LEDGER"), 6);
+  os_ledger_free(ledger);
+}
+
+static void test_read_only_folder(void **state) {
+  (void)state;
+  write_file(in_folder("app.db"), "", 0644);
+  assert_int_equal(mkdir(in_folder("closed"), 0555), 0);
+  assert_int_equal(chmod(test_folder, 0555), 0);
+  assert_int_equal(in_child(read_only_folder), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+}
+
+static void test_disk_full(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
+  char *detail = malloc(1000001);
+  memset(detail, 'd', 1000000);
+  detail[1000000] = '\0';
+  sqlite3_exec(os_ledger_db(ledger), "PRAGMA max_page_count = 60", NULL, NULL, NULL);
+  int rc = os_ledger_audit(ledger, job, "s", "c", "did", detail, false, &test_error);
+  assert_int_equal(rc, OS_ERR_LEDGER);
+  assert_error_has("disk is full");
+  assert_error_has("l.db");
+  assert_error_has("acknowledged");
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM audit"), "0");
+  assert_ok(os_ledger_begin(ledger, &test_error)); /* the same inside a transaction: commit reports, too */
+  assert_ok(os_ledger_audit(ledger, job, "s", "c", "did", "small", false, &test_error));
+  assert_int_not_equal(os_ledger_audit(ledger, job, "s", "c", "did", detail, false, &test_error), OS_OK);
+  os_ledger_rollback(ledger);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM audit"), "0");
+  sqlite3_exec(os_ledger_db(ledger), "PRAGMA max_page_count = 1000000", NULL, NULL, NULL);
+  assert_ok(os_ledger_audit(ledger, job, "s", "c", "did", detail, false, &test_error));
+  free(detail);
+  os_ledger_free(ledger);
+}
+
+static void test_deleted_while_open(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
+  assert_ok(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error));
+  assert_int_equal(unlink(in_folder("l.db")), 0);
+  unlink(in_folder("l.db-wal"));
+  unlink(in_folder("l.db-shm"));
+  assert_ok(os_ledger_open(ledger, false, &test_error));
+  assert_null(os_ledger_db(ledger));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "0");
+  assert_int_equal(begin_job(ledger, "bulk_load", NULL), 1);
+  assert_int_equal(access(in_folder("l.db"), F_OK), 0);
+  os_ledger_free(ledger);
+}
+
+static void test_memory(void **state) {
+  (void)state;
+  struct os_ledger *ledger = NULL;
+  assert_ok(os_ledger_new(&ledger, NULL, false, ":memory:", &test_error));
+  assert_ok(os_ledger_open(ledger, false, &test_error));
+  assert_null(os_ledger_db(ledger));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
+  assert_true(os_ledger_job_alive(ledger, job));
+  assert_ok(os_ledger_sweep(ledger, &test_error));
+  assert_string_equal(ask(ledger, "SELECT status FROM job"), "running");
+  os_ledger_free(ledger);
+}
+
+/* What a file brings along is not trusted: a trigger in it does not run. */
+static void test_hostile_schema(void **state) {
+  (void)state;
+  make_one_job();
+  run_sql(
+      "l.db",
+      "CREATE TABLE seen(x); CREATE TRIGGER spy AFTER INSERT ON job BEGIN INSERT INTO seen VALUES(1); END");
+  struct os_ledger *ledger = open_ledger("l.db");
+  begin_job(ledger, "bulk_load", NULL);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM seen"), "0");
+  os_ledger_free(ledger);
+}
+
+static void open_and_write(void) {
+  struct os_ledger *ledger = NULL;
+  int64_t job;
+  CHILD_CHECK(os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error) == OS_OK, 2);
+  CHILD_CHECK(os_ledger_open(ledger, true, &test_error) == OS_OK, 3);
+  CHILD_CHECK(os_ledger_job_begin(ledger, &(struct os_job_begin){.kind = "race"}, &job, &test_error) == OS_OK,
+              4);
+  for (int i = 0; i < 200; i++)
+    CHILD_CHECK(os_ledger_audit(ledger, job, "s", "c", "did", NULL, false, &test_error) == OS_OK, 5);
+  CHILD_CHECK(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error) == OS_OK, 6);
+  os_ledger_free(ledger);
+}
+
+static void test_processes_at_once(void **state) {
+  (void)state;
+  enum { CHILDREN = 6 };
+  pid_t child[CHILDREN];
+  for (int i = 0; i < CHILDREN; i++) {
+    if ((child[i] = fork()) == 0) {
+      open_and_write();
+      _exit(0);
+    }
+  }
+  for (int i = 0; i < CHILDREN; i++) {
+    int status = 0;
+    waitpid(child[i], &status, 0);
+    assert_int_equal(status, 0);
+  }
+  struct os_ledger *ledger = open_ledger("l.db");
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM audit"), "1200");
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job WHERE status = 'success'"), "6");
+  assert_string_equal(ask(ledger, "PRAGMA integrity_check"), "ok");
+  os_ledger_free(ledger);
+}
+
+static void test_durable_writes(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  assert_string_equal(ask(ledger, "PRAGMA synchronous"), "1");
+  int64_t job = begin_job(ledger, "switch_alias", NULL);
+  assert_ok(os_ledger_audit(ledger, job, "s", "c", "did", "intent", true, &test_error));
+  assert_string_equal(ask(ledger, "PRAGMA synchronous"), "1"); /* back to NORMAL */
+  assert_ok(os_ledger_begin(ledger, &test_error));
+  assert_int_equal(os_ledger_begin(ledger, &test_error), OS_ERR_INTERNAL);
+  assert_ok(os_ledger_audit(ledger, job, "s", "c", "did", "inside", true, &test_error));
+  assert_ok(os_ledger_commit(ledger, &test_error));
+  assert_int_equal(os_ledger_commit(ledger, &test_error), OS_ERR_INTERNAL);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM audit"), "2");
+  assert_int_equal(os_ledger_audit(ledger, job, "s", "c", "maybe", NULL, false, &test_error), OS_ERR_LEDGER);
+  os_ledger_free(ledger);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
+  const struct CMUnitTest tests[] = {
+      TEST(test_made_by_a_command_only),
+      TEST(test_garbage),
+      TEST(test_somebody_elses_database),
+      TEST(test_empty_file_becomes_a_ledger),
+      TEST(test_newer_is_refused),
+      TEST(test_upgrade_that_fails_changes_nothing),
+      TEST(test_read_only),
+      TEST(test_read_only_folder),
+      TEST(test_disk_full),
+      TEST(test_deleted_while_open),
+      TEST(test_memory),
+      TEST(test_hostile_schema),
+      TEST(test_processes_at_once),
+      TEST(test_durable_writes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+/* ledger_support.h - what the ledger's tests share: a folder of their own, a ledger in it, small look-ups. */
+#ifndef LEDGER_SUPPORT_H
+#define LEDGER_SUPPORT_H
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "ledger/ledger.h"
+
+#define UNUSED __attribute__((unused))
+
+static char test_folder[64];
+static struct os_error test_error;
+
+UNUSED static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+  (void)st, (void)type, (void)ftw;
+  return remove(path);
+}
+
+UNUSED static int folder_setup(void **state) {
+  (void)state;
+  snprintf(test_folder, sizeof test_folder, "/tmp/os-ledger-XXXXXX");
+  os_error_clear(&test_error);
+  return mkdtemp(test_folder) == NULL;
+}
+
+UNUSED static int folder_teardown(void **state) {
+  (void)state;
+  return nftw(test_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A path in the test's folder; four may be in use at once. */
+UNUSED static const char *in_folder(const char *name) {
+  static char paths[4][192];
+  static int next;
+  char *path = paths[next++ % 4];
+  snprintf(path, sizeof paths[0], "%s/%s", test_folder, name);
+  return path;
+}
+
+UNUSED static void write_file(const char *path, const char *content, mode_t mode) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  assert_true(fd >= 0);
+  assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+  assert_int_equal(fchmod(fd, mode), 0);
+  close(fd);
+}
+
+UNUSED static mode_t mode_of(const char *path) {
+  struct stat st;
+  assert_int_equal(stat(path, &st), 0);
+  return st.st_mode & 07777;
+}
+
+#define assert_ok(call)                                                                                      \
+  do {                                                                                                       \
+    if ((call) != OS_OK) fail_msg("%s: %s; %s", #call, test_error.text, test_error.advice);                  \
+  } while (0)
+#define assert_error_has(word)                                                                               \
+  do {                                                                                                       \
+    if (strstr(test_error.text, word) == NULL && strstr(test_error.advice, word) == NULL)                    \
+      fail_msg("no '%s' in: %s; %s", word, test_error.text, test_error.advice);                              \
+  } while (0)
+
+/* The ledger that OS_LEDGER=<folder>/<name> gives, opened. */
+UNUSED static struct os_ledger *open_ledger(const char *name) {
+  struct os_ledger *ledger = NULL;
+  assert_ok(os_ledger_new(&ledger, NULL, false, in_folder(name), &test_error));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  return ledger;
+}
+
+UNUSED static int64_t begin_job(struct os_ledger *ledger, const char *kind, const char *arguments) {
+  struct os_job_begin begin = {.kind = kind, .index_name = "idx", .arguments = arguments};
+  int64_t job = 0;
+  assert_ok(os_ledger_job_begin(ledger, &begin, &job, &test_error));
+  return job;
+}
+
+/* One value of a query on the private connection, as text; four may be in use at once. */
+UNUSED static const char *ask(struct os_ledger *ledger, const char *sql) {
+  static char answers[4][256];
+  static int next;
+  char *answer = answers[next++ % 4];
+  sqlite3_stmt *stmt = NULL;
+  if (sqlite3_prepare_v2(os_ledger_db(ledger), sql, -1, &stmt, NULL) != SQLITE_OK)
+    fail_msg("%s: %s", sql, sqlite3_errmsg(os_ledger_db(ledger)));
+  if (sqlite3_step(stmt) == SQLITE_ROW) {
+    const char *text = (const char *)sqlite3_column_text(stmt, 0);
+    snprintf(answer, sizeof answers[0], "%s", text != NULL ? text : "NULL");
+  } else {
+    snprintf(answer, sizeof answers[0], "(no row)");
+  }
+  sqlite3_finalize(stmt);
+  return answer;
+}
+
+/* Runs `work` in a child and returns its exit status, -signal when it was killed. */
+UNUSED static int in_child(void (*work)(void)) {
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    work();
+    _exit(0);
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+#endif
