@@ -92,10 +92,10 @@ struct os_json_parser {
   /* OS_JSON_RESYNC */
   struct os_reject broken;
   struct os_buf broken_raw;
-  bool broken_closed; /* its closing bracket's line was passed: the next line is a new record, whatever it is
-                       */
-  bool broken_multi;  /* it covers several lines: only a '{' begins the next record */
-  bool fresh;         /* at a line's beginning, `fresh_start`, after fresh_indent blanks */
+  int64_t broken_open;              /* brackets opened in it and not closed */
+  bool broken_quote, broken_escape; /* inside a string of it, behind a backslash */
+  bool broken_multi;                /* it covers several lines: only a '{' begins the next record */
+  bool fresh;                       /* at a line's beginning, `fresh_start`, after fresh_indent blanks */
   uint64_t fresh_start, fresh_line, fresh_indent;
 
   struct os_json_scan scan;

@@ -6,15 +6,34 @@
  *files
  ** also hold documents spread over lines, and an object inside a broken one must never be taken for a
  *document of its
- ** own. Indentation tells them apart: a line that is indented deeper than the broken document's first line
- *still
- ** belongs to it, so does a line with its closing bracket, and after a fault on a later line only a '{'
- *begins anew.
+ ** own. Brackets and indentation tell them apart: while brackets are open, a line that is indented deeper
+ *than the
+ ** broken document's first line still belongs to it, so does the line with its closing bracket, and after a
+ *fault on
+ ** a later line only a '{' begins anew.
  */
 #include "format/json_impl.h"
 #include <string.h>
 
+/* Follow the brackets loosely: strings are known by their quotes, and none goes on behind a line break. */
+static void follow_brackets(struct os_json_parser *j, const char *p, const char *to) {
+  for (; p < to; p++) {
+    if (*p == '\n') {
+      j->broken_quote = j->broken_escape = false;
+    } else if (j->broken_escape) {
+      j->broken_escape = false;
+    } else if (j->broken_quote) {
+      j->broken_escape = *p == '\\';
+      j->broken_quote = *p != '"';
+    } else {
+      j->broken_quote = *p == '"';
+      j->broken_open += (*p == '{' || *p == '[') - (*p == '}' || *p == ']');
+    }
+  }
+}
+
 static void keep_raw(struct os_json_parser *j, const char *to) {
+  follow_brackets(j, j->at, to);
   size_t room = OS_REJECT_RAW_MAX - j->broken_raw.len;
   size_t len = (size_t)(to - j->at);
   os_buf_append(&j->broken_raw, j->at, len < room ? len : room);
@@ -40,7 +59,8 @@ int os_json_set_aside(struct os_json_parser *j, const char *start, const char *a
   broken->offset = os_json_offset(j, start);
   broken->line = j->base.line;
   os_buf_clear(&j->broken_raw);
-  j->broken_closed = false;
+  j->broken_quote = j->broken_escape = false;
+  j->broken_open = 0;
   j->broken_multi = fault_line != start;
   j->fresh = false;
   if (j->format != OS_FORMAT_NDJSON && j->broken_multi) { /* not a file of lines: trust only what follows */
@@ -76,13 +96,9 @@ static enum os_json_step finish(struct os_json_parser *j, uint64_t end, uint64_t
 }
 
 /* Does the line whose first byte other than a blank is `first` begin a new record? If not, it is passed. */
-static bool begins_anew(struct os_json_parser *j, char first) {
-  if (j->broken_closed) return true;
-  if (j->fresh_indent > j->indent) return false;
-  if (first == '}' || first == ']') {
-    j->broken_closed = true;
-    return false;
-  }
+static bool begins_anew(const struct os_json_parser *j, char first) {
+  if (j->broken_open <= 0) return true;
+  if (j->fresh_indent > j->indent || first == '}' || first == ']') return false;
   return !j->broken_multi || first == '{';
 }
 

@@ -151,7 +151,7 @@ static void collect(struct collect *c) {
 }
 
 /* The documents (and reject types, and "=error") of `data`, each on a line; free with collect_free(). */
-static struct collect collected(enum os_format format, const char *data) {
+static inline struct collect collected(enum os_format format, const char *data) {
   struct collect c = {.format = format, .data = data, .len = strlen(data)};
   c.options.id_field = "_id";
   collect(&c);

@@ -167,6 +167,8 @@ static void test_broken_lines(void **state) {
        "line 1 column 7"},
       {"  {\"a\":tru}\n  {\"a\":1}\n", "!invalid_json\n{\"a\":1}\n", "line 1 column 8"},
       {"{\"a\":1} {\"b\":tru}\n{\"a\":2}\n", "{\"a\":1}\n!invalid_json\n{\"a\":2}\n", "line 1 column 14"},
+      {"oops\n   {\"a\":1}\n", "!invalid_json\n{\"a\":1}\n", "line 1 column 1"},
+      {"{\"a\":\"}{[\\\"\", b}\n   {\"a\":1}\n", "!invalid_json\n{\"a\":1}\n", "line 1 column 15"},
       {"\xef\xbb\xbf{\"a\":tru}\n{}\n", "!invalid_json\n{}\n", "line 1 column 6 (byte 8)"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -184,7 +186,7 @@ static void test_broken_lines(void **state) {
 static void test_broken_document_among_many(void **state) {
   (void)state;
   expect(JSON, OS_ROOT_AUTO, "{\"a\":1}\n{\"a\":[\n{\"b\":1},\n{\"b\":tru}\n]}\n{\"a\":2}\n",
-         "{\"a\":1}\n!invalid_json\n!invalid_json\n{\"a\":2}\n");
+         "{\"a\":1}\n!invalid_json\n!invalid_json\n!invalid_json\n{\"a\":2}\n");
   expect(JSON, OS_ROOT_AUTO, "{\n\"a\":1\n}\n{\n\"a\":1,\n}\n{\n\"a\":2\n}\n",
          "{\"a\":1}\n!invalid_json\n{\"a\":2}\n");
 }
