@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]
 from harness import nodes as node_control  # noqa: E402
 from harness.cluster import Cluster, unique  # noqa: E402
 from harness.paths import EXTENSION  # noqa: E402
+from harness.refusal import refusal  # noqa: E402
 from harness.servers import Certificates  # noqa: E402
 from harness.shell import Shell, clean_environment, run_python  # noqa: E402
 from proxy import Proxy  # noqa: E402
@@ -275,7 +276,7 @@ class Box:
         return self.run("os_bulk_load", path, index, options)
 
     def load_fails(self, path, index, *words, **options):
-        with pytest.raises(sqlite3.Error) as caught:
+        with refusal() as caught:
             self.load(path, index, **options)
         text = str(caught.value)
         for word in words:

@@ -35,6 +35,8 @@ def watched(bare_box):
             finally:
                 db.close()
         bare_box.made = made
+        known = set(bare_box.sql("SELECT DISTINCT name FROM pragma_function_list;").lines)
+        assert set(COMMANDS) <= known, "not built in, so nothing is proved: %s" % (set(COMMANDS) - known)
         yield bare_box
 
 
@@ -55,7 +57,8 @@ def attack(box, *scripts):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_check_constraint(watched, name):
-    watched.made("CREATE TABLE t(x, CHECK(%s IS NOT NULL OR 1))" % COMMANDS[name])
+    if not watched.made("CREATE TABLE t(x, CHECK(%s IS NOT NULL OR 1))" % COMMANDS[name]):
+        assert sqlite3.sqlite_version_info >= (3, 41), "SQLite 3.40 takes such a constraint"
     attack(watched, "INSERT INTO t VALUES(1);", "UPDATE t SET x = 2;", "INSERT INTO t SELECT value FROM json_each('[1,2,3]');")
     nothing_happened(watched)
 

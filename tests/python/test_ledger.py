@@ -10,6 +10,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
+from harness.refusal import refusal
 
 DOCS = datasets.products(2000)
 
@@ -125,12 +126,12 @@ def test_a_paused_job_can_be_cancelled(slow, proxy, plain, index):
 
 @pytest.mark.parametrize("command", ["os_cancel", "os_pause", "os_continue"])
 def test_control_of_what_does_not_run(box, plain, index, command):
-    with pytest.raises(sqlite3.Error, match="4711"):
+    with refusal("4711"):
         box.run(command, 4711)
     plain.create(index)
     box.load(box.file("a.ndjson", '{"a":1}\n'), index)
     job = box.job()["job"]
-    with pytest.raises(sqlite3.Error, match=str(job)):
+    with refusal(str(job)):
         box.run(command, job)
     assert box.job()["status"] == "success"
 
@@ -220,7 +221,7 @@ def test_prune(box, plain, index):
     box.run("os_ledger_prune", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 60)))
     assert box.rows("SELECT * FROM os_jobs WHERE kind='bulk_load'") == []
     assert box.rows("SELECT * FROM os_job_files") == []
-    with pytest.raises(sqlite3.Error, match="yesterday"):
+    with refusal("yesterday"):
         box.run("os_ledger_prune", "yesterday")
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 
 from .paths import EXTENSION, ROOT, SQLITE3
+from .refusal import check_present
 
 # What a process under test may see of our environment: nothing that is a setting.
 KEPT = ("PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "TZ", "GCOV_PREFIX")
@@ -117,6 +118,7 @@ class Shell:
         result = self.run(script, check=False, timeout=timeout, **how)
         assert result.code != 0, "no error where one was due: %r" % result
         assert result.code > 0, "killed by signal %d: %r" % (-result.code, result)
+        check_present(result.err)
         for word in words:
             assert word.lower() in result.err.lower(), "%r is not in the error: %r" % (word, result)
         return result
