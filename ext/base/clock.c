@@ -26,9 +26,8 @@ double os_clock_unix(void) {
   return read_clock(CLOCK_REALTIME);
 }
 
-/* Days from 1970-01-01 in the Gregorian calendar. Years are counted from March, so that the leap day is the
-*last
-** day of a year and month lengths follow one formula. */
+/* Days from 1970-01-01 in the Gregorian calendar. Years are counted from March, so that the leap day is
+** the last day of a year and month lengths follow one formula. */
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day) {
   int64_t shifted = month > 2 ? month - 3 : month + 9;
   year -= month <= 2;

@@ -257,13 +257,13 @@ static void put_template(struct os_buf *out, const char *format, const struct lo
       format += 2;
       continue;
     }
-    format = read_field(format, &field); /* checked by os_log_format_check() */
+    format = read_field(format, &field);
+    if (!format) return; /* cannot be: os_log_format_check() let it in */
     os_buf_printf(out, "%*s", field.width, field_text(&field, line, number));
   }
 }
 
-/* With the lock held: the descriptor to write to; a file that cannot be made after all leaves standard error.
- */
+/* With the lock held: where to write. A file that cannot be made after all leaves standard error. */
 static int destination(struct os_log *log) {
   if (log->path && log->fd < 0) log->fd = open_log(log->path, O_CREAT);
   return log->fd >= 0 ? log->fd : STDERR_FILENO;

@@ -20,9 +20,8 @@ static uint32_t character(const char *text, size_t *width) {
   }
 }
 
-/* Where the set that begins at '[' ends (its ']'), or NULL: then '[' is an ordinary character. A ']' right
-*after
-** '[', '[!' or '[^' belongs to the set (POSIX.1-2017 XCU 2.13.1). */
+/* Where the set that begins at '[' ends (its ']'), or NULL: then '[' is an ordinary character. A ']'
+** right after '[', '[!' or '[^' belongs to the set (POSIX.1-2017 XCU 2.13.1). */
 static const char *set_end(const char *open) {
   const char *p = open + 1;
   if (*p == '!' || *p == '^') p++;
@@ -78,8 +77,7 @@ bool os_glob_match(const char *pattern, const char *name) {
       name = n;
       continue;
     }
-    /* only the last '*' needs another try: a longer match of an earlier one reaches no further than this one
-     * can */
+    /* only the last '*' needs another try: a longer match of an earlier one reaches no further */
     if (!retry_pattern || !*retry_name || *retry_name == '/') return false;
     size_t width;
     character(retry_name, &width);

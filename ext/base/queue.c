@@ -1,5 +1,5 @@
 /* queue.c - the queue between threads: one mutex, one condition on the monotonic clock, links of the
-*caller's.
+** caller's.
 **
 ** Calls nothing of this extension but the error codes. Owns no link.
 */

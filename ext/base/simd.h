@@ -99,8 +99,7 @@ static inline uint32_t os_simd_mask_control(os_simd_vec v) { /* bytes <= 0x1f */
 static inline uint32_t os_simd_mask_high(os_simd_vec v) { /* bytes >= 0x80 */
   return os_simd_mask(v);
 }
-/* What ends the plain part of a JSON string: a quote, a backslash, a control character (RFC 8259 section 7).
- */
+/* What ends the plain part of a JSON string: quote, backslash, control character (RFC 8259 section 7). */
 static inline uint32_t os_simd_mask_json_string(os_simd_vec v) {
   os_simd_vec quote = os_simd_eq(v, os_simd_splat('"'));
   os_simd_vec slash = os_simd_eq(v, os_simd_splat('\\'));

@@ -1,6 +1,5 @@
 /* text.c - text without the locale: classes, comparisons, numbers, sizes, UTF-8. Patterns and likeness of
-*words
-** are in match.c.
+** words are in match.c.
 **
 ** Calls simd only. Pure; any thread.
 */
@@ -141,8 +140,10 @@ bool os_parse_size(const char *text, uint64_t *out) {
   if (*end == '.') {
     if (!os_is_digit(end[1])) return false;
     double part = 0.1;
-    for (end++; os_is_digit(*end); end++, part /= 10)
+    for (end++; os_is_digit(*end); end++) {
       fraction += part * (*end - '0');
+      part /= 10;
+    }
   }
   while (*end == ' ')
     end++;

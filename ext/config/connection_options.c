@@ -1,5 +1,4 @@
-/* connection_options.c - reads the options object of os_connect(). Calls base, secret, setting_check. Pure.
- */
+/* connection_options.c - reads the options object of os_connect(). Pure but for memory. */
 #include "config/connection_options.h"
 #include <stdio.h>
 #include <string.h>

@@ -32,8 +32,8 @@ struct os_connection_option_info {
 extern const struct os_connection_option_info os_connection_options[OS_CONNECT_COUNT];
 
 /* Take an object apart. Fills values[] (NULL: not given, or null); each one: os_secret_free(). On an error
-*nothing is
-** left in values[]. `name` is the connection's, for messages. */
+ *nothing is
+ ** left in values[]. `name` is the connection's, for messages. */
 int os_connection_options_read(const char *name, const json_t *options, char *values[OS_CONNECT_COUNT],
                                struct os_error *error);
 void os_connection_options_free(char *values[OS_CONNECT_COUNT]);

@@ -54,7 +54,7 @@ int os_connections_new(struct os_connections **out, struct os_settings *settings
   *out = NULL;
   struct os_connections *connections = os_calloc(1, sizeof *connections);
   if (!connections) return os_fail_nomem(error);
-  connections->settings = settings;
+  *connections = (struct os_connections){.settings = settings};
   connections->list = os_calloc(1, sizeof *connections->list);
   if (connections->list && (connections->list[0] = new_connection("main"))) {
     connections->count = 1;
@@ -135,8 +135,7 @@ static bool is_main(const struct os_connections *connections, const struct conne
   return connection == connections->list[0];
 }
 
-/* What holds for an option: the setting for main, else what was given, else main's where that is taken over.
- */
+/* What holds for an option: the setting for main, else what was given, else main's where taken over. */
 static const char *value_of(const struct os_connections *connections, const struct connection *connection,
                             enum os_connection_option option) {
   const struct os_connection_option_info *info = &os_connection_options[option];
@@ -323,7 +322,7 @@ static void warn(const struct os_connections *connections, struct connection *co
 
 int os_connections_endpoint(struct os_connections *connections, const char *name, struct os_endpoint **out,
                             struct os_error *error) {
-  struct os_endpoint *made;
+  struct os_endpoint *made = NULL;
   *out = NULL;
   size_t at = find(connections, name ? name : "main");
   if (at == connections->count) {
@@ -334,7 +333,7 @@ int os_connections_endpoint(struct os_connections *connections, const char *name
   struct connection *connection = connections->list[at];
   int code = os_settings_check(connections->settings, error);
   if (!code) code = make_endpoint(connections, connection, &made, error);
-  if (code) return code;
+  if (code || !made) return code;
   struct os_endpoint *last = connection->endpoint;
   if (last && same_endpoint(last, made)) {
     os_endpoint_unref(made);

@@ -40,8 +40,8 @@ static int from_file(const char *path, const char *what, struct os_log *log, cha
   struct os_small_file file;
   int code = os_small_file_read(path, LONGEST_SECRET, what, &file, error);
   if (code) return code;
-  size_t len = without_line_end(file.text ? file.text : "", file.len);
-  if (file.missing) {
+  size_t len = file.text ? without_line_end(file.text, file.len) : 0;
+  if (!file.text) {
     code = os_fail(error, OS_ERR_IO, "%s: there is no file '%s'", what, path);
     os_advise(error, "check the path behind 'file:'");
   } else if (!len || memchr(file.text, '\0', len)) {

@@ -158,8 +158,7 @@ static int check_number(const char *shown, const char *value, const struct rule 
 }
 
 /* What no name of an index or alias may hold (OpenSearch: "Index naming restrictions" on the create-index
- *page). An
- ** alias may have capitals, and this may be an alias, so that is left to the server. */
+** page). An alias may have capitals, and this may be an alias, so that is left to the server. */
 static int check_index(const char *shown, const char *value, struct os_error *error) {
   size_t len = strlen(value);
   bool good = len && len <= 255 && !strpbrk(value, "\\/*?\"<>|,#:") && !has_blank_or_control(value);

@@ -55,8 +55,7 @@ static int store(struct value *value, enum os_setting_id id, const char *shown, 
   return OS_OK;
 }
 
-/* The name or alias (0, 1, 2) of a setting, in the order in which they are looked up; NULL behind the last.
- */
+/* The name (0) or an alias (1, 2) of a setting, in the order of looking up; NULL behind the last. */
 static const char *name_of(const struct os_setting_info *info, int i) {
   return i == 0 ? info->name : i <= 2 ? info->aliases[i - 1] : NULL;
 }
@@ -169,8 +168,7 @@ int os_settings_reload(struct os_settings *settings, struct os_error *error) {
   return code ? code : os_settings_check(settings, error);
 }
 
-/* The value that holds, or NULL for the default. An empty one hides the layers below where there is no
- * default. */
+/* The value that holds, or NULL for the default. Where there is none, an empty value hides lower layers. */
 static const struct value *in_force(const struct os_settings *settings, enum os_setting_id id,
                                     enum layer *layer) {
   bool has_default = os_setting_info(id)->default_value != NULL;

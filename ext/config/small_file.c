@@ -38,10 +38,7 @@ static int read_open_file(int fd, const char *path, size_t limit, const char *wh
                           struct os_error *error) {
   struct stat info;
   if (fstat(fd, &info)) return fail_read(error, what, path, os_errno_text(errno));
-  if (S_ISDIR(info.st_mode)) {
-    out->missing = true;
-    return OS_OK;
-  }
+  if (S_ISDIR(info.st_mode)) return OS_OK; /* `python -m venv .env` makes a folder of that name */
   if (!S_ISREG(info.st_mode)) return fail_read(error, what, path, "it is not a regular file");
   if (info.st_size < 0 || (unsigned long long)info.st_size > limit)
     return fail_read(error, what, path, "it is too large to be what it should be");
@@ -64,9 +61,7 @@ int os_small_file_read(const char *path, size_t limit, const char *what, struct 
   if (fd >= 0) {
     code = read_open_file(fd, path, limit, what, out, error);
     close(fd);
-  } else if (errno == ENOENT || errno == ENOTDIR) {
-    out->missing = true;
-  } else {
+  } else if (errno != ENOENT && errno != ENOTDIR) {
     code = fail_read(error, what, path, os_errno_text(errno));
   }
   os_free(name);
