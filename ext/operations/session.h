@@ -30,7 +30,7 @@ struct os_session {
   unsigned log_generation;      /* settings the log was configured from; 0: not yet */
   char *ledger_setting;         /* OS_LEDGER as it was when the ledger was made; NULL: not set */
   bool swept;                   /* jobs of dead processes were marked by this connection */
-  bool clash_told;                /* a table of the user's that hides one of the ledger's was reported */
+  bool clash_told;              /* a table of the user's that hides one of the ledger's was reported */
   struct os_session_caps *caps; /* what is known of the clusters talked to (private) */
   /* the command that runs */
   bool interrupted;     /* noticed; stays until the outermost command has ended */

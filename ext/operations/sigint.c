@@ -63,7 +63,7 @@ static void install(void) {
   memset(&ours, 0, sizeof ours);
   ours.sa_sigaction = on_sigint;
   /* SA_RESTART: the host's own system calls are not disturbed. SA_ONSTACK: runtimes with small stacks (Go)
-   * ask it. */
+  ** ask it. */
   ours.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
   ours.sa_mask = current.sa_mask;
   chain.previous = current; /* before the handler can run */

@@ -126,7 +126,7 @@ static int check_partial(struct os_command *command) {
 }
 
 /* The deadline of option `timeout` is seen by the same probe as Ctrl-C; say which of the two it was, and how
- * to go on. */
+** to go on. */
 static int phrase_interruption(struct os_command *command, int rc) {
   struct os_error *error = &command->error;
   if (rc != OS_ERR_INTERRUPTED) return rc;

@@ -126,6 +126,6 @@ int os_command_result_real(struct os_command *command, double value);
 
 /* ---- errors, also for code outside the frame (virtual tables) ----------------------------------- */
 /* "name: text; advice" as the SQL error of `context`, with SQLITE_INTERRUPT or SQLITE_NOMEM where that is
- * what it is. */
+** what it is. */
 void os_command_error(sqlite3_context *context, const char *name, const struct os_error *error);
 #endif

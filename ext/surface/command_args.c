@@ -25,6 +25,7 @@ static int refuse_type(struct os_command *command, int i, const char *what, cons
 }
 
 static int read_text(struct os_command *command, int i, const char *what, const char **out) {
+  *out = NULL;
   if (type_of(command, i) != SQLITE_TEXT) return refuse_type(command, i, what, "text");
   const char *text = (const char *)sqlite3_value_text(command->argv[i]);
   if (text == NULL) return os_fail_nomem(&command->error);
@@ -42,7 +43,7 @@ static int read_text(struct os_command *command, int i, const char *what, const 
 
 int os_command_text(struct os_command *command, int i, const char *what, const char **out) {
   int rc = read_text(command, i, what, out);
-  if (rc == OS_OK && (*out)[0] == '\0') {
+  if (rc == OS_OK && *out != NULL && (*out)[0] == '\0') {
     rc = os_fail(&command->error, OS_ERR_ARGUMENT, "argument %d (%s) is empty", i + 1, what);
     os_advise(&command->error, "call %s%s", command->info->name, command->info->usage);
   }

@@ -165,7 +165,9 @@ int os_command_job_end(struct os_command *command, int rc) {
 static int take_text(struct os_command *command, enum os_result_kind kind, char *text, size_t len) {
   if (text == NULL) return os_fail_nomem(&command->error);
   os_free(command->result.text);
-  command->result = (struct os_result){.kind = kind, .text = text, .text_len = len};
+  command->result.kind = kind;
+  command->result.text = text;
+  command->result.text_len = len;
   return OS_OK;
 }
 

@@ -82,10 +82,10 @@ static size_t bucket_of(const char *key, size_t len) {
   return hash % BUCKETS;
 }
 
-int os_call_remember(struct os_command *command, struct os_call **out, const struct os_result **result) {
+int os_call_remember(struct os_command *command, struct os_call **call_out, const struct os_result **result) {
   struct os_call *call = NULL;
   struct os_buf key;
-  *out = NULL;
+  *call_out = NULL;
   *result = NULL;
   os_buf_init(&key, 0);
   os_buf_append(&key, command->name, strlen(command->name) + 1);
@@ -108,7 +108,7 @@ int os_call_remember(struct os_command *command, struct os_call **out, const str
     call->next = *at;
     *at = call;
   }
-  *out = call;
+  *call_out = call;
   *result = call->done ? &call->result : NULL;
   os_buf_free(&key);
   return OS_OK;

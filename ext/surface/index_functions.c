@@ -96,7 +96,7 @@ int os_run_create_index(struct os_command *command) {
 /* ---- os_delete_index ---------------------------------------------------------------------------- */
 
 static int read_both_names(struct os_command *command, const char **name) {
-  const char *again;
+  const char *again = NULL;
   int rc = os_command_text(command, 0, "name", name);
   if (rc == OS_OK) rc = os_command_text(command, 1, "name_again", &again);
   if (rc == OS_OK) rc = os_command_check_index_name(*name, &command->error);

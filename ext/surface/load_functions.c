@@ -9,7 +9,7 @@
 #include "surface/load_request.h"
 
 /* ---- os_bulk_load(path [, index [, options]])
- * -------------------------------------------------------------- */
+** -------------------------------------------------------------- */
 
 static int give_loaded(struct os_command *command, struct os_load *load) {
   json_t *response = json_incref(load->response);
@@ -43,7 +43,7 @@ int os_run_bulk_load(struct os_command *command) {
 }
 
 /* ---- os_cleanup(index [, options])
- * --------------------------------------------------------------------------- */
+** --------------------------------------------------------------------------- */
 
 static const struct os_option cleanup_options[] = {
     {"backup", OS_OPT_BOOL, 0, 0, NULL, "true"},
@@ -93,7 +93,7 @@ int os_run_cleanup(struct os_command *command) {
 }
 
 /* ---- os_retry_failures([job [, options]])
- * ---------------------------------------------------------------------- */
+** ---------------------------------------------------------------------- */
 
 static const struct os_option retry_options[] = {
     {"overwrite", OS_OPT_BOOL, 0, 0, NULL, "false"},

@@ -9,8 +9,7 @@
 extern const struct os_option_schema os_schema_bulk_load;
 
 /* Fill *request from checked options; index may be NULL (then the setting OPENSEARCH_INDEX counts). Texts
- *point into
- ** `options` and the settings, which must live as long as the request. */
+** point into `options` and the settings, which must live as long as the request. */
 int os_load_request_fill(struct os_load_request *request, const struct os_options *options,
                          struct os_settings *settings, const char *path, const char *index,
                          struct os_error *error);

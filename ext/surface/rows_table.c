@@ -217,8 +217,9 @@ static int rowsRowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid) {
   return SQLITE_OK;
 }
 
-/* argv: old rowid, new rowid, new values (sqlite.org/vtab.html#xupdate). Only UPDATE, and only where it has a
- * meaning. */
+/* argv: old rowid, new rowid, new values (sqlite.org/vtab.html#xupdate). Only UPDATE, and only where it has
+** a meaning. */
+// NOLINTNEXTLINE(readability-non-const-parameter): the signature is SQLite's
 static int rowsUpdate(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlite3_int64 *rowid) {
   struct rows_vtab *vtab = (struct rows_vtab *)base;
   struct os_error error;

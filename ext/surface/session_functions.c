@@ -229,13 +229,15 @@ int os_run_sleep(struct os_command *command) {
   int rc = os_command_real(command, 0, "seconds", 0, 31536000, &seconds);
   if (rc != OS_OK) return rc;
   double start = os_clock_monotonic(), end = start + seconds;
-  for (double left = seconds; left > 0; left = end - os_clock_monotonic()) {
+  double left = seconds;
+  while (left > 0) {
     if (os_session_interrupted(command->session)) {
       char slept[32];
       os_format_double(os_clock_monotonic() - start, 1, slept, sizeof slept);
       return os_fail(&command->error, OS_ERR_INTERRUPTED, "interrupted after %s seconds", slept);
     }
     os_clock_sleep_ms(left < 0.05 ? (unsigned)(left * 1000) + 1 : 50);
+    left = end - os_clock_monotonic();
   }
   return os_command_result_real(command, seconds);
 }

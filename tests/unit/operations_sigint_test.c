@@ -79,7 +79,7 @@ static void on_top(int number) {
 }
 
 /* A host that puts its handler above ours while a command runs, calling ours: no endless recursion
- * afterwards. */
+** afterwards. */
 static void somebody_above(void **state) {
   (void)state;
   signal(SIGINT, their_handler);

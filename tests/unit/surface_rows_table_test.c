@@ -1,5 +1,5 @@
 /* surface_rows_table_test.c - tables whose rows are made at once: plans, parameters, updates, and
- * os_settings. */
+** os_settings. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
