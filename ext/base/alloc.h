@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 void *os_malloc(size_t size);
-void *os_calloc(size_t count, size_t size); /* zeroed; NULL also when count*size overflows */
-void *os_realloc(void *old, size_t size);   /* on failure `old` is untouched and still the caller's */
-void os_free(void *memory);                 /* NULL is harmless */
-char *os_strdup(const char *text);          /* NULL in, NULL out */
+void *os_calloc(size_t count, size_t size);     /* zeroed; NULL also when count*size overflows */
+void *os_realloc(void *old, size_t size);       /* on failure `old` is untouched and still the caller's */
+void os_free(void *memory);                     /* NULL is harmless */
+char *os_strdup(const char *text);              /* NULL in, NULL out */
 char *os_strndup(const char *text, size_t len); /* copies exactly len bytes and adds a NUL */
 char *os_mprintf(const char *format, ...) __attribute__((format(printf, 1, 2))); /* no %f: locale */
 

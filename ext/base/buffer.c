@@ -1,7 +1,7 @@
 /* buffer.c - the growing byte buffer: growth, appending, and the few notations that every writer needs.
 **
-** Calls alloc, text and simd. A buffer that never held anything points at a shared run of zero bytes, so that
-** `data` can be read (and over-read by OS_PAD) from the first moment on without an allocation.
+** Calls alloc, text and simd. A buffer that never held anything points at a shared run of zero bytes,
+** so that `data` can be read (and over-read by OS_PAD) from the first moment on without an allocation.
 */
 #include "base/buffer.h"
 #include <math.h>

@@ -1,9 +1,9 @@
 /* buffer.h - a byte buffer that grows, with a sticky failure and a cap.
 **
 ** Appending never has to be checked one by one: after the first failure (no memory, or the cap would be
-** passed) every further append does nothing, and `failed` says so at the end. `data` is kept
-** NUL-terminated (the NUL is not counted in len), and at least OS_PAD bytes beyond len may be read.
-** One owner at a time; no locking.
+** passed) every further append does nothing, and `failed` says so at the end. `data` is kept NUL-
+** terminated (the NUL is not counted in len), and at least OS_PAD bytes beyond len may be read. One
+** owner at a time; no locking.
 */
 #ifndef OS_BASE_BUFFER_H
 #define OS_BASE_BUFFER_H
@@ -22,8 +22,8 @@ struct os_buf {
 };
 
 void os_buf_init(struct os_buf *buf, size_t max);
-void os_buf_free(struct os_buf *buf);               /* frees and re-initialises, keeping max */
-void os_buf_clear(struct os_buf *buf);              /* len = 0, failed = false; keeps the memory */
+void os_buf_free(struct os_buf *buf);                  /* frees and re-initialises, keeping max */
+void os_buf_clear(struct os_buf *buf);                 /* len = 0, failed = false; keeps the memory */
 bool os_buf_reserve(struct os_buf *buf, size_t extra); /* room for extra more bytes; false: failed is set */
 void os_buf_append(struct os_buf *buf, const void *data, size_t len);
 void os_buf_puts(struct os_buf *buf, const char *text);

@@ -6,8 +6,8 @@
 
 enum { OS_TIME_TEXT = 32 };
 
-double os_clock_monotonic(void);       /* never goes backwards; for durations and time-outs */
-double os_clock_unix(void);            /* seconds since 1970 */
+double os_clock_monotonic(void); /* never goes backwards; for durations and time-outs */
+double os_clock_unix(void);      /* seconds since 1970 */
 void os_clock_iso(double unix_seconds, char out[OS_TIME_TEXT]); /* 2026-11-20T23:59:59.123Z */
 void os_clock_now(char out[OS_TIME_TEXT]);
 bool os_clock_parse_iso(const char *text, double *unix_seconds); /* date, or date and time, UTC */

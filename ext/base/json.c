@@ -1,5 +1,5 @@
-/* json.c - jansson for small JSON: strict parsing with a place in the message, short ways to members, and a
-** writer of our own.
+/* json.c - jansson for small JSON: strict parsing with a place in the message, short ways to members,
+** and a writer of our own.
 **
 ** Calls alloc, buffer, error, text, and jansson, whose memory is its own.
 */

@@ -1,9 +1,10 @@
-/* json.h - jansson for small JSON (options, settings, answers): strict parsing and short ways to members.
+/* json.h - jansson for small JSON (options, settings, answers): strict parsing and short ways to
+** members.
 **
-** Documents on the hot path never become a tree; format/ handles those as bytes.
-** Parsing: duplicate keys are refused, trailing text is refused, big integers become reals only where
-** OS_JSON_BIG_INTEGERS is passed (server answers), depth is bounded by jansson (2048).
-** `path` is a list of member names separated by '/', e.g. "version/number".
+** Documents on the hot path never become a tree; format/ handles those as bytes. Parsing: duplicate
+** keys are refused, trailing text is refused, big integers become reals only where OS_JSON_BIG_INTEGERS
+** is passed (server answers), depth is bounded by jansson (2048). `path` is a list of member names
+** separated by '/', e.g. "version/number".
 */
 #ifndef OS_BASE_JSON_H
 #define OS_BASE_JSON_H
@@ -19,9 +20,9 @@ enum { OS_JSON_BIG_INTEGERS = 1 };
 json_t *os_json_parse(const char *text, size_t len, int flags, const char *what, struct os_error *error);
 const json_t *os_json_at(const json_t *root, const char *path); /* borrowed; NULL when absent */
 const char *os_json_string(const json_t *root, const char *path, const char *fallback); /* borrowed */
-int64_t os_json_int(const json_t *root, const char *path, int64_t fallback);   /* also from numeric text */
+int64_t os_json_int(const json_t *root, const char *path, int64_t fallback); /* also from numeric text */
 double os_json_real(const json_t *root, const char *path, double fallback);
-bool os_json_bool(const json_t *root, const char *path, bool fallback);        /* also from "true"/"false" */
+bool os_json_bool(const json_t *root, const char *path, bool fallback); /* also from "true"/"false" */
 /* Compact text, os_free() it; NULL: no memory. Keeps the order of members. */
 char *os_json_text(const json_t *value);
 /* Set object[key] = value, taking the reference. False: no memory (value is released). */

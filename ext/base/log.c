@@ -1,8 +1,7 @@
 /* log.c - the log of one connection: level, notation, destination, and the writing of a line.
 **
-** Calls alloc, buffer, clock, error, text. Owns its file descriptor; standard error is borrowed. The lock
-*guards
-** everything but the level, which is atomic so that a line nobody wants costs one load.
+** Calls alloc, buffer, clock, error, text. Owns its file descriptor; standard error is borrowed. The
+** lock guards everything but the level, which is atomic so that a line nobody wants costs one load.
 */
 #include "base/log.h"
 #include <errno.h>

@@ -1,6 +1,6 @@
-/* log.h - one log per connection: to stderr or LOG_FILE, as text, JSON or a template, each line with the
-** job number and the correlation id. Safe from any thread; a line is one write(). Nothing secret is passed in.
-*/
+/* log.h - one log per connection: to stderr or LOG_FILE, as text, JSON or a template, each line with
+** the job number and the correlation id. Safe from any thread; a line is one write(). Nothing secret is
+** passed in. */
 #ifndef OS_BASE_LOG_H
 #define OS_BASE_LOG_H
 #include <stdbool.h>
@@ -15,9 +15,10 @@ struct os_log *os_log_new(void); /* NULL: no memory */
 struct os_log *os_log_ref(struct os_log *log);
 void os_log_unref(struct os_log *log);
 /* level: a name (DEBUG INFO WARNING ERROR CRITICAL OFF), format: "text", "json" or a template with
-** %(asctime)s %(name)s %(levelname)s %(message)s %(job)s %(correlation_id)s; file: NULL or "" is stderr.
-** A file is made by its first line; one that cannot be opened is refused here, and nothing changes. A field
-** may have a width as in Python (%(levelname)-8s). A line is made one line: control characters become blanks. */
+** %(asctime)s %(name)s %(levelname)s %(message)s %(job)s %(correlation_id)s; file: NULL or "" is
+** stderr. A file is made by its first line; one that cannot be opened is refused here, and nothing
+** changes. A field may have a width as in Python (%(levelname)-8s). A line is made one line: control
+** characters become blanks. */
 int os_log_configure(struct os_log *log, const char *level, const char *format, const char *file,
                      struct os_error *error);
 /* The checks of os_log_configure() alone, for whoever takes a setting: a name of a level, a format. */

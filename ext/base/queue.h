@@ -1,6 +1,7 @@
 /* queue.h - a first-in first-out queue between threads, intrusive, so that posting needs no memory.
 **
-** Embed a struct os_queue_link as the first member of what travels. A thing stands in at most one queue.
+** Embed a struct os_queue_link as the first member of what travels. A thing stands in at most one
+** queue.
 */
 #ifndef OS_BASE_QUEUE_H
 #define OS_BASE_QUEUE_H
@@ -20,7 +21,7 @@ struct os_queue {
   bool closed;
 };
 
-int os_queue_init(struct os_queue *queue); /* OS_OK or OS_ERR_NOMEM */
+int os_queue_init(struct os_queue *queue);     /* OS_OK or OS_ERR_NOMEM */
 void os_queue_destroy(struct os_queue *queue); /* nobody waits any more; links still inside are not freed */
 void os_queue_push(struct os_queue *queue, struct os_queue_link *link); /* also into a closed queue */
 /* The oldest link; NULL after timeout_ms without one (0: do not wait, < 0: for ever) or when the queue is

@@ -1,13 +1,13 @@
 /* simd.h - sixteen bytes at a time: the only place where an instruction set is named.
 **
-** SSE2 on x86-64 (part of that architecture's baseline, so no run-time check is needed); everywhere else, or
-** when built with -DOS_SIMD_SCALAR, a twin in plain C with the same results. Both are tested by the same
-*test.
+** SSE2 on x86-64 (part of that architecture's baseline, so no run-time check is needed); everywhere
+** else, or when built with -DOS_SIMD_SCALAR, a twin in plain C with the same results. Both are tested
+** by the same test.
 **
 ** os_simd_load() reads exactly OS_SIMD_WIDTH bytes from any address; who scans near the end of a buffer
-*relies on
-** its pad (OS_PAD in buffer.h). Comparisons give a vector with 0xff where they hold; join vectors with
-** os_simd_or() and turn the result into a bit mask once: bit i stands for byte i, bits 16..31 are zero.
+** relies on its pad (OS_PAD in buffer.h). Comparisons give a vector with 0xff where they hold; join
+** vectors with os_simd_or() and turn the result into a bit mask once: bit i stands for byte i, bits
+** 16..31 are zero.
 */
 #ifndef OS_BASE_SIMD_H
 #define OS_BASE_SIMD_H

@@ -1,5 +1,5 @@
-/* text.c - text without the locale: classes, comparisons, numbers, sizes, UTF-8. Patterns and likeness of
-** words are in match.c.
+/* text.c - text without the locale: classes, comparisons, numbers, sizes, UTF-8. Patterns and likeness
+** of words are in match.c.
 **
 ** Calls simd only. Pure; any thread.
 */

@@ -1,7 +1,7 @@
 /* text.h - text without the locale: ASCII classes, numbers, sizes, durations, UTF-8, names that match.
 **
-** Pure; any thread. "len" counts bytes. Parsers return false and leave *out untouched when the whole text
-** is not what they expect.
+** Pure; any thread. "len" counts bytes. Parsers return false and leave *out untouched when the whole
+** text is not what they expect.
 */
 #ifndef OS_BASE_TEXT_H
 #define OS_BASE_TEXT_H
@@ -18,11 +18,14 @@ bool os_has_suffix(const char *text, const char *suffix, bool ignore_case);
 bool os_has_prefix(const char *text, const char *prefix);
 
 bool os_parse_int(const char *text, int64_t *out);
-bool os_parse_double(const char *text, double *out);     /* JSON number grammar, plus a leading + */
-bool os_parse_size(const char *text, uint64_t *out);     /* 8388608, 8MiB, 8 MB, 512k: K/M/G/T(i)(B), 1024 when an i or nothing but the letter */
-bool os_parse_bool(const char *text, bool *out);         /* true/false, 1/0, yes/no, on/off, enabled/disabled */
+bool os_parse_double(const char *text, double *out); /* JSON number grammar, plus a leading + */
+/* 8388608, 8MiB, 8 MB, 512k: K, M, G, T, then perhaps i, then perhaps B; times 1024 with an i or with
+** nothing but the letter, else 1000. */
+bool os_parse_size(const char *text, uint64_t *out);
+bool os_parse_bool(const char *text, bool *out); /* true/false, 1/0, yes/no, on/off, enabled/disabled */
 void os_format_double(double value, int decimals, char *out, size_t out_size);
-/* The shortest text that reads back as the same number, as JSON writes it: 0.1, 1e+20, 3.0; "null" unless finite. */
+/* The shortest text that reads back as the same number, as JSON writes it: 0.1, 1e+20, 3.0; "null"
+** unless finite. */
 void os_format_real(double value, char *out, size_t out_size);
 void os_format_count(uint64_t value, char *out, size_t out_size); /* 1,234,567 */
 

@@ -1,6 +1,5 @@
-/* connection_options.h - the options of one named cluster, as text checked by the rules of the settings they
-** correspond to. Private to config/.
-*/
+/* connection_options.h - the options of one named cluster, as text checked by the rules of the settings
+** they correspond to. Private to config/. */
 #ifndef OS_CONFIG_CONNECTION_OPTIONS_H
 #define OS_CONFIG_CONNECTION_OPTIONS_H
 #include <jansson.h>
@@ -31,9 +30,8 @@ struct os_connection_option_info {
 
 extern const struct os_connection_option_info os_connection_options[OS_CONNECT_COUNT];
 
-/* Take an object apart. Fills values[] (NULL: not given, or null); each one: os_secret_free(). On an error
- *nothing is
- ** left in values[]. `name` is the connection's, for messages. */
+/* Take an object apart. Fills values[] (NULL: not given, or null); each one: os_secret_free(). On an
+** error nothing is left in values[]. `name` is the connection's, for messages. */
 int os_connection_options_read(const char *name, const json_t *options, char *values[OS_CONNECT_COUNT],
                                struct os_error *error);
 void os_connection_options_free(char *values[OS_CONNECT_COUNT]);

@@ -1,8 +1,7 @@
 /* connections.c - the named clusters, and the making of endpoints from settings or options.
 **
-** Calls base and the other files of config/. Owns the connections and a reference to the last endpoint of
-*each.
-** Keeper's thread only.
+** Calls base and the other files of config/. Owns the connections and a reference to the last endpoint
+** of each. Keeper's thread only.
 */
 #include "config/connections.h"
 #include <errno.h>

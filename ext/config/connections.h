@@ -1,6 +1,5 @@
-/* connections.h - the named clusters of one SQLite connection. `main` is the one that the settings describe;
-** os_connect() adds others. Keeper's thread only.
-*/
+/* connections.h - the named clusters of one SQLite connection. `main` is the one that the settings
+** describe; os_connect() adds others. Keeper's thread only. */
 #ifndef OS_CONFIG_CONNECTIONS_H
 #define OS_CONFIG_CONNECTIONS_H
 #include <stddef.h>
@@ -17,14 +16,16 @@ void os_connections_free(struct os_connections *connections);
 ** unencrypted, a secret's file that others may read. Held by reference; NULL: nowhere. */
 void os_connections_set_log(struct os_connections *connections, struct os_log *log);
 /* Define or replace `name` from an options object: endpoint, auth, username, password, verify_ssl,
-** verify_hostname, ca_bundle, http_compress, request_timeout, max_retries. Unknown keys are refused, and so is the
-** name main. What says how to log in is never taken over from main; the rest is, where the options are silent. */
+** verify_hostname, ca_bundle, http_compress, request_timeout, max_retries. Unknown keys are refused,
+** and so is the name main. What says how to log in is never taken over from main; the rest is, where
+** the options are silent. */
 int os_connections_set(struct os_connections *connections, const char *name, const json_t *options,
                        struct os_error *error);
-/* A new reference to the endpoint of `name` (NULL: "main"), made from the settings in force when it is main.
-** The same endpoint as before as long as nothing changed (so what it learned is kept); a secret's file is read
-** again each time, so that a rotated one is noticed. A malformed setting (os_settings_check), no endpoint set, an
-** unknown name, a secret that cannot be read: an error that says what to do. */
+/* A new reference to the endpoint of `name` (NULL: "main"), made from the settings in force when it is
+** main. The same endpoint as before as long as nothing changed (so what it learned is kept); a secret's
+** file is read again each time, so that a rotated one is noticed. A malformed setting
+** (os_settings_check), no endpoint set, an unknown name, a secret that cannot be read: an error that
+** says what to do. */
 int os_connections_endpoint(struct os_connections *connections, const char *name, struct os_endpoint **out,
                             struct os_error *error);
 /* For os_connections: the number, and the i-th as JSON with secrets masked (new reference). */

@@ -1,6 +1,5 @@
-/* endpoint.h - one cluster that can be reached: address, credentials, TLS, time-outs. Immutable once made,
-** reference-counted, because requests under way keep it when a setting changes meanwhile.
-*/
+/* endpoint.h - one cluster that can be reached: address, credentials, TLS, time-outs. Immutable once
+** made, reference-counted, because requests under way keep it when a setting changes meanwhile. */
 #ifndef OS_CONFIG_ENDPOINT_H
 #define OS_CONFIG_ENDPOINT_H
 #include <stdatomic.h>
@@ -12,15 +11,15 @@ enum os_compress { OS_COMPRESS_NEVER, OS_COMPRESS_ALWAYS, OS_COMPRESS_AUTO /* no
 
 struct os_endpoint {
   atomic_int references;
-  char *name;      /* "main", or what os_connect() called it */
-  char *url;       /* scheme://host[:port][/prefix], no trailing slash, no user information */
+  char *name; /* "main", or what os_connect() called it */
+  char *url;  /* scheme://host[:port][/prefix], no trailing slash, no user information */
   enum os_auth auth;
   char *username;
-  char *password;  /* resolved; wiped when the endpoint is freed */
+  char *password; /* resolved; wiped when the endpoint is freed */
   bool verify_ssl, verify_hostname;
   char *ca_bundle; /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, then the system's */
   enum os_compress compress;
-  double timeout;  /* seconds for one request */
+  double timeout; /* seconds for one request */
   int max_retries;
   atomic_uint_fast64_t learned_max_body; /* largest uncompressed body accepted after a 413; 0: not known */
 };

@@ -1,12 +1,11 @@
 /* env_file.h - the grammar of a .env file.
 **
-** A line is NAME=VALUE, with `export ` allowed in front and blanks allowed around '='. Empty lines and lines
-*that
-** begin with '#' say nothing. A bare value ends at the line's end or at a blank followed by '#', without
-*blanks
-** at its ends. In 'single quotes' everything stands for itself; in "double quotes" \n \r \t \" \\ \$ are
-** characters. A quoted value may go over several lines. Nothing is expanded: '$' and '`' are ordinary.
-** Names are letters, digits, '_', '-' and '.', and do not begin with a digit. CRLF and a BOM are accepted.
+** A line is NAME=VALUE, with `export ` allowed in front and blanks allowed around '='. Empty lines and
+** lines that begin with '#' say nothing. A bare value ends at the line's end or at a blank followed by
+** '#', without blanks at its ends. In 'single quotes' everything stands for itself; in "double quotes"
+** \n \r \t \" \\ \$ are characters. A quoted value may go over several lines. Nothing is expanded: '$'
+** and '`' are ordinary. Names are letters, digits, '_', '-' and '.', and do not begin with a digit.
+** CRLF and a BOM are accepted.
 */
 #ifndef OS_CONFIG_ENV_FILE_H
 #define OS_CONFIG_ENV_FILE_H

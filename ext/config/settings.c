@@ -1,8 +1,8 @@
 /* settings.c - the layers of settings: session over environment over .env over default.
 **
-** Calls base, env_file, setting_check, small_file. Owns every value; those of secrets are wiped. Keeper's
-*thread
-** only: it reads the process environment, which POSIX lets nobody else change meanwhile.
+** Calls base, env_file, setting_check, small_file. Owns every value; those of secrets are wiped.
+** Keeper's thread only: it reads the process environment, which POSIX lets nobody else change
+** meanwhile.
 */
 #include "config/settings.h"
 #include <stdlib.h>

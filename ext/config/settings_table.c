@@ -1,8 +1,7 @@
 /* settings_table.c - every setting: name, further names, default, and the sentence that explains it.
 **
-** The order is that of enum os_setting_id, and that in which os_settings shows them. What a value may be is
-*in
-** setting_check.c. Pure.
+** The order is that of enum os_setting_id, and that in which os_settings shows them. What a value may
+** be is in setting_check.c. Pure.
 */
 #include "base/text.h"
 #include "config/settings.h"
