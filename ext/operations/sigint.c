@@ -13,7 +13,7 @@
 
 static struct {
   pthread_mutex_t lock;
-  pid_t pid;                 /* whose chain this is: a forked child starts its own */
+  _Atomic pid_t pid;         /* whose chain this is: a forked child starts its own */
   int users;                 /* commands that run, in all threads */
   bool chained;              /* our handler is the process's, or stands somewhere below it */
   struct sigaction previous; /* valid while chained; also read by the handler */
