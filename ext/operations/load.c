@@ -130,7 +130,7 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
 void os_load_undo(struct os_load *load) {
   struct os_error ignored;
   os_error_clear(&ignored);
-  if (load->tuned) os_tune_end(load->job, load->cluster, load->target.uuid, &ignored);
+  if (load->tuned) os_tune_end(load->job, load->cluster, load->target.concrete, load->target.uuid, &ignored);
   load->tuned = false;
 }
 

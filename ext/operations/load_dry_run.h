@@ -4,10 +4,10 @@
 #include "operations/load.h"
 
 /* unknown_fields: columns that the mapping does not know are allowed, reported (a row of os_audit each) or
-*refused; a
-** dynamic:strict mapping refuses them in any case. Also: columns whose type from the content cannot be
-*indexed as the
-** mapping wants (a row each; a dry run shows them in checks). Nothing to do where the mapping is not known.
+ *refused; a
+ ** dynamic:strict mapping refuses them in any case. Also: columns whose type from the content cannot be
+ *indexed as the
+ ** mapping wants (a row each; a dry run shows them in checks). Nothing to do where the mapping is not known.
  */
 int os_load_check_fields(struct os_load *load, struct os_error *error);
 #endif

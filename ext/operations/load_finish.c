@@ -129,7 +129,7 @@ static int tidy(struct os_load *load, struct os_error *error) {
 int os_load_step_finish(struct os_load *load, struct os_error *error) {
   int rc = OS_OK;
   if (load->tuned) {
-    rc = os_tune_end(load->job, load->cluster, load->target.uuid, error);
+    rc = os_tune_end(load->job, load->cluster, load->target.concrete, load->target.uuid, error);
     load->tuned = false;
   }
   if (!rc) rc = audit_figures(load, error);

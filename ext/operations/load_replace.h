@@ -5,7 +5,7 @@
 #include "operations/load.h"
 
 /* Delete every document of source i's earlier content, found by the beginning of its computed ids. Documents
-*with ids of
-** their own cannot be told from others: an error that says so. */
+ *with ids of
+ ** their own cannot be told from others: an error that says so. */
 int os_load_replace(struct os_load *load, size_t i, struct os_error *error);
 #endif

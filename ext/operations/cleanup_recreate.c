@@ -1,0 +1,198 @@
+/* cleanup_recreate.c - empty an index by making it anew; see cleanup_int.h.
+**
+**   1 read settings and mappings, filter what an index cannot be created with
+**   2 create them under a temporary name (does the definition still work here?), delete that
+**   3 block writes, clone as backup (hard links on one node: cheap)
+**   4 delete, create, check that the new UUID is ours
+**   5 delete the backup
+** A failure from 3 on lifts the block or clones the backup back under the old name.
+*/
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "net/http.h"
+#include "operations/cleanup_int.h"
+
+struct recreation {
+  struct os_job *job;
+  struct os_cluster *cluster;
+  const char *index;
+  char trial[300], backup[300];
+  json_t *definition; /* what the new index is created from */
+  char *body;
+  bool blocked, cloned, deleted;
+};
+
+/* Settings that describe one physical index and are refused in a new one (measured; see the migration tools'
+ * lists). */
+static const char *const physical[] = {"uuid",   "creation_date", "provided_name", "version",
+                                       "resize", "blocks",        "history",       "verified_before_close"};
+
+static json_t *definition_of(const json_t *got) {
+  json_t *settings = json_deep_copy(os_json_at(got, "settings/index"));
+  json_t *mappings = json_incref(json_object_get(got, "mappings"));
+  for (size_t i = 0; settings && i < sizeof physical / sizeof physical[0]; i++)
+    json_object_del(settings, physical[i]);
+  json_t *routing = json_object_get(json_object_get(settings, "routing"), "allocation");
+  if (routing) json_object_del(routing, "initial_recovery"); /* left by clones and shrinks */
+  if (!settings || !mappings) {
+    json_decref(settings);
+    json_decref(mappings);
+    return NULL;
+  }
+  return json_pack("{s:{s:o}, s:o}", "settings", "index", settings, "mappings", mappings);
+}
+
+static char *path_of(const char *index, const char *call, const char *target) {
+  struct os_buf path;
+  os_buf_init(&path, 0);
+  os_buf_putc(&path, '/');
+  os_url_encode(&path, index, strlen(index));
+  os_buf_puts(&path, call);
+  if (target) os_url_encode(&path, target, strlen(target));
+  return os_buf_take(&path);
+}
+
+static int request(struct recreation *r, const char *method, char *path_take, const char *body,
+                   const char *what, struct os_error *error) {
+  if (!path_take) return os_fail_nomem(error);
+  struct os_cluster_call call = {
+      .method = method, .path = path_take, .body = body, .timeout = 600, .what = what};
+  int rc = os_cluster_request(r->cluster, &call, NULL, NULL, error);
+  os_free(path_take);
+  return rc;
+}
+
+static int intend(struct recreation *r, const char *step, struct os_error *error, const char *what,
+                  const char *name) {
+  return os_job_audit(r->job, "cleanup", step, "did", true, error, "%s %s", what, name);
+}
+
+static int read_definition(struct recreation *r, struct os_error *error) {
+  json_t *got = NULL;
+  int rc = os_cluster_index_get(r->cluster, r->index, &got, error);
+  if (!rc) {
+    r->definition = definition_of(got);
+    r->body = r->definition ? os_json_text(r->definition) : NULL;
+    if (!r->body) rc = os_fail_nomem(error);
+  }
+  json_decref(got);
+  if (!rc)
+    rc = os_job_audit(r->job, "cleanup", "definition", "did", true, error, "kept for %s: %.1500s", r->index,
+                      r->body);
+  return rc;
+}
+
+static int try_definition(struct recreation *r, struct os_error *error) {
+  int rc = intend(r, "trial", error, "creating and deleting", r->trial);
+  if (!rc) rc = os_cluster_index_create(r->cluster, r->trial, r->body, error);
+  if (!rc) rc = os_cluster_index_delete(r->cluster, r->trial, error);
+  if (rc) os_error_prefix(error, "the index cannot be made anew from its own settings and mappings");
+  return rc;
+}
+
+static int set_block(struct recreation *r, bool on, struct os_error *error) {
+  if (on) return request(r, "PUT", path_of(r->index, "/_block/write", NULL), NULL, "write block", error);
+  return os_cluster_settings_put(r->cluster, r->index, "{\"index.blocks.write\":null}", error);
+}
+
+static int clone(struct recreation *r, const char *from, const char *to, struct os_error *error) {
+  int rc = request(r, "PUT", path_of(from, "/_clone/", to), "{\"settings\":{\"index.blocks.write\":null}}",
+                   "clone", error);
+  char health[16] = "";
+  if (!rc) rc = os_cluster_health(r->cluster, to, health, error);
+  if (!rc && !strcmp(health, "red")) rc = os_fail(error, OS_ERR_CONFLICT, "the clone %s is red", to);
+  return rc;
+}
+
+static int make_backup(struct recreation *r, struct os_error *error) {
+  int rc = intend(r, "block", error, "blocking writes to", r->index);
+  if (!rc) rc = set_block(r, true, error);
+  r->blocked = true; /* also after a lost answer */
+  if (!rc) rc = intend(r, "backup", error, "cloning as", r->backup);
+  if (!rc) rc = clone(r, r->index, r->backup, error);
+  r->cloned = !rc;
+  return rc;
+}
+
+static int replace_index(struct recreation *r, struct os_cleanup_result *result, struct os_error *error) {
+  struct os_resolved before = {0}, after = {0};
+  int rc = os_cluster_resolve(r->cluster, r->index, &before, error);
+  /* rule 9: delete only what still is what we looked at */
+  if (!rc && (strcmp(before.uuid, result->uuid) || json_object_size(before.aliases)))
+    rc = os_fail(error, OS_ERR_CONFLICT,
+                 "%s became another index or got an alias meanwhile; nothing was deleted", r->index);
+  if (!rc) rc = intend(r, "delete", error, "deleting and creating", r->index);
+  if (!rc) rc = os_cluster_index_delete(r->cluster, r->index, error);
+  r->deleted = !rc || rc == OS_ERR_TIMEOUT;
+  if (!rc) rc = os_cluster_index_create(r->cluster, r->index, r->body, error);
+  if (rc == OS_ERR_REFUSED && strstr(error->text, "resource_already_exists")) {
+    os_fail(error, OS_ERR_CONFLICT, "somebody wrote to %s while it did not exist and so created it",
+            r->index);
+    os_advise(error, "stop the writers, then do it again");
+  }
+  if (!rc) rc = os_cluster_resolve(r->cluster, r->index, &after, error);
+  if (!rc) {
+    r->deleted = false; /* it stands again */
+    snprintf(result->uuid, sizeof result->uuid, "%s", after.uuid);
+    rc = os_job_audit(r->job, "cleanup", "created", "did", false, error, "%s is new (UUID %s)", r->index,
+                      after.uuid);
+  }
+  os_resolved_free(&before);
+  os_resolved_free(&after);
+  return rc;
+}
+
+/* Put back what was there. Keeps the error that led here, and says when the restoration failed, too. */
+static void put_back(struct recreation *r, struct os_error *error) {
+  struct os_error trouble, ignored;
+  os_error_clear(&trouble);
+  os_error_clear(&ignored);
+  int rc = OS_OK;
+  if (r->deleted && r->cloned) {
+    bool exists = false;
+    os_cluster_index_exists(r->cluster, r->index, &exists, &ignored);
+    if (exists) rc = os_cluster_index_delete(r->cluster, r->index, &trouble);
+    if (!rc) rc = request(r, "PUT", path_of(r->backup, "/_block/write", NULL), NULL, "write block", &trouble);
+    if (!rc) rc = clone(r, r->backup, r->index, &trouble);
+    os_job_audit(r->job, "cleanup", "restore", rc ? "fail" : "did", true, &ignored, "%s from %s", r->index,
+                 r->backup);
+    if (rc) {
+      os_advise(error, "the documents are in %s; clone it back by hand: %s", r->backup, trouble.text);
+      return;
+    }
+  } else if (r->blocked && !r->deleted) {
+    rc = set_block(r, false, &trouble);
+    os_job_audit(r->job, "cleanup", "unblock", rc ? "fail" : "did", true, &ignored, "%s", r->index);
+    if (rc)
+      os_advise(error, "the write block on %s is still there: PUT _settings {\"index.blocks.write\":null}",
+                r->index);
+  }
+  if (r->cloned && !rc) os_cluster_index_delete(r->cluster, r->backup, &ignored);
+}
+
+int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
+                        const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
+                        struct os_error *error) {
+  struct recreation r = {.job = job, .cluster = cluster, .index = cleanup->index};
+  snprintf(r.trial, sizeof r.trial, "%.200s-os-trial-%lld", cleanup->index, (long long)job->number);
+  snprintf(r.backup, sizeof r.backup, "%.200s-os-backup-%lld", cleanup->index, (long long)job->number);
+  int rc = read_definition(&r, error);
+  if (!rc) rc = try_definition(&r, error);
+  if (!rc && cleanup->backup) rc = make_backup(&r, error);
+  if (!rc) rc = replace_index(&r, result, error);
+  if (rc) {
+    struct os_error why = *error;
+    put_back(&r, &why);
+    *error = why;
+  } else if (r.cloned) {
+    rc = os_cluster_index_delete(cluster, r.backup, error);
+    if (!rc)
+      rc = os_job_audit(job, "cleanup", "backup", "did", false, error, "backup %s is deleted", r.backup);
+  }
+  json_decref(r.definition);
+  os_free(r.body);
+  return rc;
+}
