@@ -53,11 +53,22 @@ int os_cluster_request(struct os_cluster *cluster, const struct os_cluster_call 
 int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_call *call, int *status, char **text,
                             struct os_error *error);
 
+/* Is it the name of one index, alias or data stream? Empty names, patterns, lists, paths, and what OpenSearch
+** forbids are OS_ERR_ARGUMENT; the message names the character. Every function below that takes a name checks it so
+** before anything is sent. Pure. */
+int os_cluster_check_name(const char *name, struct os_error *error);
+
 /* Turn a finished bulk or plain HTTP answer with status >= 400 into an error as described above. Pure. */
 int os_cluster_answer_error(int status, const char *content_type, const char *body, size_t len, const char *what,
                             struct os_error *error);
 
-/* GET /: fills cluster->caps; a 404 there is Serverless. Once per connection unless `again`. */
+/* The same for who knows the endpoint: 401 names the user, and its password never shows. */
+int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, const char *content_type,
+                                const char *body, size_t len, const char *what, struct os_error *error);
+
+/* GET /: fills cluster->caps; a 404 there is Serverless. Once per connection unless `again`. A user who may not read
+** it (403) gets distribution "unknown" and no error: much works without. A server that is no OpenSearch is
+** OS_ERR_ANSWER. */
 int os_cluster_probe(struct os_cluster *cluster, bool again, struct os_error *error);
 
 /* What a name stands for. */

@@ -1,8 +1,7 @@
 /* fault.c - a libcurl failure in words: what happened, with which address, and what to check.
 **
 ** Network thread only. libcurl's own text is quoted where it adds a name, a port or a reason; never for
-*faults of a
-** proxy setting or of the URL, whose text may repeat credentials.
+** faults of a proxy setting or of the URL, whose text may repeat credentials.
 */
 #include <errno.h>
 #include <string.h>
@@ -30,8 +29,8 @@ static enum phase reached(const struct os_http_transfer *transfer, bool sent) {
   return connected ? HANDSHAKE : CONNECTING;
 }
 
-/* The setting as its user knows it: by environment name for main, by option for a connection of os_connect().
- */
+/* The setting as its user knows it: by environment name for main, by option for a connection of
+** os_connect(). */
 static const char *setting(const struct os_endpoint *endpoint, const char *name, const char *option) {
   return endpoint->name && strcmp(endpoint->name, "main") ? option : name;
 }
@@ -118,8 +117,7 @@ static void no_http(const struct os_http_transfer *transfer, struct os_error *er
 }
 
 /* X509_V_ERR numbers of OpenSSL (openssl-verify(1)); with another TLS library the number is 0 and libcurl's
- *words
- ** decide. */
+** words decide. */
 static void bad_certificate(const struct os_http_transfer *transfer, struct os_error *error) {
   const struct os_endpoint *endpoint = transfer->call->endpoint;
   const char *bundle = setting(endpoint, "CA_BUNDLE", "ca_bundle");

@@ -1,10 +1,9 @@
 /* loop.c - the network thread: one multi handle, tasks posted from other threads, timers, calls.
 **
-** The thread owns the multi handle, the pool of transfers, the timers and the calls under way, and frees them
-*before
-** it ends; others only lock `lock` to post and to stop. Each round: tasks, due timers, libcurl, then the
-*done()
-** functions of what ended, always from here, so that a done() may start, cancel and free whatever it likes.
+** The thread owns the multi handle, the pool of transfers, the timers and the calls under way, and frees
+** them before it ends; others only lock `lock` to post and to stop. Each round: tasks, due timers,
+** libcurl, then the done() functions of what ended, always from here, so that a done() may start, cancel
+** and free whatever it likes.
 */
 #include <pthread.h>
 #include <signal.h>
@@ -247,8 +246,8 @@ static int next_wait(const struct os_net *net) {
 
 /* ---- the thread ---- */
 
-/* Everybody who waits is told: timers run early, what runs is cancelled, and what a done() starts now ends at
-** once in os_net_start(). */
+/* Everybody who waits is told: timers run early, what runs is cancelled, and what a done() starts now
+** ends at once in os_net_start(). */
 static void wind_up(struct os_net *net) {
   do {
     run_tasks(net);

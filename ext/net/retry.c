@@ -1,7 +1,7 @@
 /* retry.c - when to try again and how long to wait: exponential backoff with full jitter, so that many
- *clients
- ** refused at one moment do not come back at one moment. Pure: no clock, no random source of its own.
- */
+** clients refused at one moment do not come back at one moment. Pure: no clock, no random source of its
+** own.
+*/
 #include "net/retry.h"
 
 bool os_retry_status(int status) {

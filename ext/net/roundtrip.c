@@ -1,10 +1,9 @@
 /* roundtrip.c - calls as values, and one call from the keeper's thread with waiting.
 **
-** The request that travels is a private copy (struct trip), so that an interrupted keeper can walk away and
-*free what
-** it has while libcurl still reads: a resolver that hangs keeps the network thread for half a minute. The
-*trip is
-** counted: by the keeper, by the call on its way, and by the task that cancels it; the last one frees it.
+** The request that travels is a private copy (struct trip), so that an interrupted keeper can walk away
+** and free what it has while libcurl still reads: a resolver that hangs keeps the network thread for half
+** a minute. The trip is counted: by the keeper, by the call on its way, and by the task that cancels it;
+** the last one frees it.
 */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -3,14 +3,10 @@
 ** Network thread only. Calls libcurl and base/; knows nothing of the loop that runs it.
 **
 ** The body is offered through a read callback and cannot be rewound, although it lies in memory: libcurl
-*silently
-** repeats a request whose reused connection dies before an answer (Curl_retry_request), also a POST that the
-*server
-** may have carried out. With a body that cannot be sent twice it reports the loss instead, and the caller,
-*who knows
-** whether repeating is safe, decides. Requests without a body that change something get a fresh connection
-*for the
-** same reason: libcurl never repeats on those.
+** silently repeats a request whose reused connection dies before an answer (Curl_retry_request), also a
+** POST that the server may have carried out. With a body that cannot be sent twice it reports the loss
+** instead, and the caller, who knows whether repeating is safe, decides. Requests without a body that
+** change something get a fresh connection for the same reason: libcurl never repeats on those.
 */
 #include <limits.h>
 #include <stdlib.h>
@@ -85,9 +81,8 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg) {
 
 /* ---- options ---- */
 
-/* The first failure sticks, so that options read as a list. libcurl fails here for want of memory, or because
- *it
- ** was built without what is asked for. */
+/* The first failure sticks, so that options read as a list. libcurl fails here for want of memory, or
+** because it was built without what is asked for. */
 #define SET(option, value)                                                                                   \
   do {                                                                                                       \
     if (code == CURLE_OK) code = curl_easy_setopt(easy, option, value);                                      \
@@ -143,8 +138,7 @@ static CURLcode set_connection(CURL *easy, const struct os_http_call *call) {
   SET(CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTP | CURLPROTO_HTTPS));
 #endif
   /* Sizes are wishes: libcurl clamps them, and refuses BUFFERSIZE on a handle that still has its buffer, as
-  *one does
-  ** whose host name did not resolve. */
+  ** one does whose host name did not resolve. */
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER);
   return code;
@@ -226,9 +220,8 @@ static CURLcode set_url(CURL *easy, const struct os_http_call *call) {
   return code;
 }
 
-/* What libcurl would quietly read differently: a path without '/' would lengthen the host name, '#' would cut
- *the
- ** rest off, and a blank or line break ends the request line. */
+/* What libcurl would quietly read differently: a path without '/' would lengthen the host name, '#' would
+** cut the rest off, and a blank or line break ends the request line. */
 static bool check_request(struct os_http_call *call) {
   for (const char *m = call->method; *m; m++)
     if (*m < 'A' || *m > 'Z') {
@@ -299,10 +292,8 @@ bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call 
 /* ---- the outcome ---- */
 
 /* May the server have seen the request? With a body: libcurl asks for it only when connection, TLS and
- *headers are
- ** through. Without: PRETRANSFER is reached on an established (and tunnelled) connection alone; REQUEST_SIZE
- *counts
- ** what was written. */
+** headers are through. Without: PRETRANSFER is reached on an established (and tunnelled) connection
+** alone; REQUEST_SIZE counts what was written. */
 static bool was_sent(const struct os_http_transfer *transfer) {
   long header_bytes = 0;
   curl_off_t ready = 0;

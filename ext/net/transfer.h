@@ -1,10 +1,8 @@
 /* transfer.h - inside net/ only: one libcurl easy handle and what belongs to the request it carries.
 **
-** Network thread only. The loop (loop.c) keeps finished transfers in a pool, because an easy handle brings
-*its
-** buffers along; os_transfer_prepare() makes one ready for a call, os_transfer_finish() reads the outcome
-*into
-** the call and lets go of it.
+** Network thread only. The loop (loop.c) keeps finished transfers in a pool, because an easy handle
+** brings its buffers along; os_transfer_prepare() makes one ready for a call, os_transfer_finish() reads
+** the outcome into the call and lets go of it.
 */
 #ifndef OS_NET_TRANSFER_H
 #define OS_NET_TRANSFER_H
@@ -26,9 +24,8 @@ struct os_http_transfer {
 
 struct os_http_transfer *os_transfer_new(void); /* NULL: no memory */
 void os_transfer_free(struct os_http_transfer *transfer);
-/* Set every option for `call` and take a reference to its endpoint. On failure call->error is set and nothing
-*is
-** held. */
+/* Set every option for `call` and take a reference to its endpoint. On failure call->error is set and
+** nothing is held. */
 bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call *call);
 /* The easy handle is out of the multi handle. Fills the call's answer side; cancelled: whatever the code. */
 void os_transfer_finish(struct os_http_transfer *transfer, CURLcode code, bool cancelled);

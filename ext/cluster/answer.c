@@ -1,0 +1,157 @@
+/* answer.c - an HTTP answer with an error status, told as one error: the server's reason and what to do.
+ * Pure. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include "base/json.h"
+#include "base/text.h"
+#include "cluster/cluster.h"
+#include "cluster/reason.h"
+
+enum { TYPE_SIZE = 128, REASON_SIZE = 1024, RIGHT_SIZE = 256 };
+
+static enum os_code code_of(int status) {
+  switch (status) {
+  case 401: return OS_ERR_AUTH;
+  case 403: return OS_ERR_FORBIDDEN;
+  case 404: return OS_ERR_NOT_FOUND;
+  case 409: return OS_ERR_CONFLICT;
+  case 413: return OS_ERR_TOO_LARGE;
+  case 429:
+  case 502:
+  case 503:
+  case 504: return OS_ERR_BUSY;
+  default: return OS_ERR_REFUSED;
+  }
+}
+
+/* The text between two marks, or "". */
+static void between(const char *text, const char *before, const char *after, char *out, size_t size) {
+  out[0] = '\0';
+  const char *start = strstr(text, before);
+  if (!start) return;
+  start += strlen(before);
+  const char *end = strstr(start, after);
+  if (end && end > start) os_copy_bytes(out, size, start, (size_t)(end - start));
+}
+
+/* The right that was missing, in the words of the OpenSearch security plugin, of Elasticsearch, and of AWS
+ * IAM. */
+static void missing_right(const char *reason, char *right, size_t size) {
+  between(reason, "no permissions for [", "] and ", right, size);
+  if (!*right) between(reason, "no permissions for [", "]", right, size);
+  if (!*right) between(reason, "action [", "] is unauthorized", right, size);
+  if (!*right) between(reason, "not authorized to perform: ", " ", right, size);
+  if (!*right) {
+    const char *last = strstr(reason, "not authorized to perform: ");
+    if (last) os_copy_text(right, size, last + strlen("not authorized to perform: "));
+  }
+}
+
+static void advise_forbidden(const char *type, const char *reason, struct os_error *error) {
+  char right[RIGHT_SIZE];
+  missing_right(reason, right, sizeof right);
+  if (*right)
+    os_advise(error, "missing right: %s", right);
+  else if (!strcmp(type, "cluster_block_exception"))
+    os_advise(error,
+              "the index or the cluster is blocked: free disk space, or remove the block from its settings");
+  else
+    os_advise(error, "the user lacks a right that this request needs");
+}
+
+static void advise(int status, const char *type, const char *reason, struct os_error *error) {
+  if (status == 401)
+    os_advise(error, "check OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD");
+  else if (status == 403)
+    advise_forbidden(type, reason, error);
+  else if (status == 407)
+    os_advise(error, "a proxy wants a password: check http_proxy and https_proxy");
+  else if (status == 429 && !strcmp(type, "cluster_block_exception"))
+    os_advise(error, "a disk is nearly full: free space on the nodes");
+  else if (status == 413)
+    os_advise(error, "send smaller batches (BATCH_BYTES)");
+}
+
+/* OpenSearch says {"error": {…} or "…"}, AWS {"message": "…"} or {"Message": "…"}. */
+static bool read_reason(const json_t *root, char *type, char *reason) {
+  const json_t *error = json_object_get(root, "error");
+  type[0] = reason[0] = '\0';
+  if (json_is_object(error) || json_is_string(error)) {
+    os_reason_read(error, type, TYPE_SIZE, reason, REASON_SIZE);
+    if (json_is_string(error)) type[0] = '\0';
+    return true;
+  }
+  const char *message = os_json_string(root, "message", NULL);
+  if (!message) message = os_json_string(root, "Message", NULL);
+  if (!message) return false;
+  os_copy_text(reason, REASON_SIZE, message);
+  return true;
+}
+
+static bool is_html(const char *content_type, const char *body, size_t len) {
+  if (content_type && !strncasecmp(content_type, "text/html", 9)) return true;
+  while (len && os_is_space(*body))
+    body++, len--;
+  return len && *body == '<';
+}
+
+int os_cluster_answer_error(int status, const char *content_type, const char *body, size_t len,
+                            const char *what, struct os_error *error) {
+  struct os_error scratch;
+  char type[TYPE_SIZE] = "", reason[REASON_SIZE] = "", quoted[OS_ONE_LINE];
+  enum os_code code = code_of(status);
+  if (!error) error = &scratch;
+  json_t *root = len ? json_loadb(body, len, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+  if (root && read_reason(root, type, reason)) {
+    os_fail(error, code, "%s: %d%s%s%s%s", what, status, *type ? " " : "", type, *reason ? ": " : "", reason);
+    advise(status, type, reason, error);
+  } else if (!len) {
+    os_fail(error, code, "%s: %d with an empty answer", what, status);
+    advise(status, "", "", error);
+  } else {
+    os_one_line(body, len, quoted);
+    bool html = is_html(content_type, body, len);
+    os_fail(error, code, "%s: %d with %s: %s", what, status,
+            html   ? "an HTML page"
+            : root ? "JSON"
+                   : "text",
+            quoted);
+    advise(status, "", "", error);
+    if (html && status != 401)
+      os_advise(error, "the page is not OpenSearch's: does a proxy answer in its place?");
+  }
+  error->http_status = status;
+  json_decref(root);
+  return (int)code;
+}
+
+int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, const char *content_type,
+                                const char *body, size_t len, const char *what, struct os_error *error) {
+  struct os_error scratch;
+  if (!error) error = &scratch;
+  int rc = os_cluster_answer_error(status, content_type, body, len, what, error);
+  bool is_main = !endpoint->name || !strcmp(endpoint->name, "main");
+  if (status == 401 && endpoint->auth == OS_AUTH_NONE) {
+    os_fail(error, OS_ERR_AUTH, "%s: the cluster wants a user and a password", what);
+    if (is_main)
+      os_advise(error, "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD");
+    else
+      os_advise(error, "give username and password to os_connect('%s', …)", endpoint->name);
+  } else if (status == 401 && endpoint->auth == OS_AUTH_NETRC) {
+    os_fail(error, OS_ERR_AUTH,
+            "%s: the cluster refused the user that netrc names for it, or netrc names none", what);
+    os_advise(error, "check ~/.netrc");
+  } else if (status == 401) {
+    os_fail(error, OS_ERR_AUTH, "%s: the cluster refused user \"%s\"", what,
+            endpoint->username ? endpoint->username : "");
+    if (is_main)
+      os_advise(error, "check OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD");
+    else
+      os_advise(error, "check username and password of os_connect('%s', …)", endpoint->name);
+  }
+  error->http_status = status;
+  os_endpoint_redact(endpoint, error->text);
+  os_endpoint_redact(endpoint, error->advice);
+  return rc;
+}
