@@ -118,6 +118,10 @@ static struct os_session *find_session(sqlite3 *db) {
   if (sqlite3_prepare_v2(db, "SELECT os__session(?1)", -1, &stmt, NULL) == SQLITE_OK) {
     sqlite3_bind_pointer(stmt, 1, &session, session_pointer, NULL);
     sqlite3_step(stmt);
+  } else {
+    /* sqlite3_open() would take "no such function" for a failure of an automatic extension: something that
+    ** succeeds clears it. */
+    sqlite3_prepare_v2(db, "SELECT 1", -1, &stmt, NULL);
   }
   sqlite3_finalize(stmt);
   return session;
