@@ -193,6 +193,7 @@ static void cut_line(struct os_csv_reader *reader, const char *text, size_t from
 
 /* Where the quote that is open stands: the row is given up behind that line. */
 struct opening {
+  size_t lf, cr; /* reader->next_lf and next_cr at the row's start, for going back */
   size_t next;
   size_t line_end;
   uint64_t line;
@@ -223,6 +224,8 @@ static enum os_csv_event finish(struct os_csv_reader *reader, struct os_csv_row 
 static enum os_csv_event refuse(struct os_csv_reader *reader, struct os_csv_row *row, enum os_csv_fault fault,
                                 size_t start, const struct opening *open) {
   reset(reader);
+  reader->next_lf = open->lf;
+  reader->next_cr = open->cr;
   row->fault = fault;
   row->fault_cell = reader->cells;
   if (fault != OS_CSV_BAD_QUOTE) row->fault_line = open->line;
@@ -306,14 +309,15 @@ static bool feed(struct os_csv_reader *reader, const struct piece *piece, size_t
 static enum os_csv_event quoted_row(struct os_csv_reader *reader, struct os_csv_row *row,
                                     struct piece piece) {
   size_t start = piece.begin;
-  struct opening open = {0};
+  struct opening open = {.lf = reader->next_lf, .cr = reader->next_cr};
   os_buf_clear(&reader->text);
   for (uint64_t line = reader->line;; line++) {
     size_t before = reader->cells, fault_at = 0;
     bool first = piece.begin == start;
     bool fine = feed(reader, &piece, start, &fault_at);
     if (reader->no_memory) break;
-    if (first || reader->cells != before) open = (struct opening){piece.next, piece.end, line};
+    if (first || reader->cells != before)
+      open = (struct opening){open.lf, open.cr, piece.next, piece.end, line};
     if (!fine) {
       row->fault_line = line;
       row->fault_byte = fault_at - piece.begin + 1;

@@ -39,6 +39,8 @@ int os_gzip(const char *data, size_t len, struct os_buf *out, struct os_error *e
   struct work *work = os_malloc(sizeof *work);
   if (!work) return os_fail_nomem(error);
   isal_deflate_init(&work->stream);
+  work->stream.next_in = NULL; /* isal_deflate_init() leaves the buffers as they are */
+  work->stream.avail_in = 0;
   work->stream.level = 1;
   work->stream.level_buf = work->level;
   work->stream.level_buf_size = sizeof work->level;
