@@ -23,7 +23,11 @@ enum { OLDEST_SQLITE = 3038000 }; /* sqlite3_vtab_in(), _rhs_value(), LIMIT in x
 
 /* ---- the functions ------------------------------------------------------------------------------ */
 
-enum { READ = OS_COMMAND_REPEATABLE, PURE = OS_COMMAND_REPEATABLE | OS_COMMAND_INNOCUOUS };
+enum {
+  READ = OS_COMMAND_REPEATABLE,
+  PURE = OS_COMMAND_REPEATABLE | OS_COMMAND_INNOCUOUS,
+  SHORT = OS_COMMAND_SHORT
+};
 
 /* Name, least and most arguments, usage, flags, options, [arguments that are secret,] what runs. */
 static const struct os_command_info aFunc[] = {
@@ -36,11 +40,16 @@ static const struct os_command_info aFunc[] = {
     {"os_sleep", 1, 1, "(seconds)", READ, NULL, 0, os_run_sleep},
     {"os_request", 2, 4, "(method, path [, body [, options]])", 0, &os_schema_request, 4, os_run_request},
     /* indices */
-    {"os_count", 1, 3, "(index [, query [, options]])", READ, &os_schema_count, 0, os_run_count},
-    {"os_create_index", 1, 3, "(name [, body [, options]])", 0, &os_schema_index, 0, os_run_create_index},
-    {"os_delete_index", 2, 3, "(name, name_again [, options])", 0, &os_schema_delete_index, 0,
+    {"os_count", 1, 3, "(index [, query [, options]])", READ | SHORT, &os_schema_count, 0, os_run_count},
+    {"os_create_index", 1, 3, "(name [, body [, options]])", SHORT, &os_schema_index, 0, os_run_create_index},
+    {"os_delete_index", 2, 3, "(name, name_again [, options])", SHORT, &os_schema_delete_index, 0,
      os_run_delete_index},
-    {"os_refresh_index", 1, 2, "(name [, options])", 0, &os_schema_index, 0, os_run_refresh_index},
+    {"os_refresh_index", 1, 2, "(name [, options])", SHORT, &os_schema_index, 0, os_run_refresh_index},
+    /* loading */
+    {"os_bulk_load", 1, 3, "(path [, index [, options]])", 0, &os_schema_bulk_load, 0, os_run_bulk_load},
+    {"os_cleanup", 1, 2, "(index [, options])", 0, &os_schema_cleanup, 0, os_run_cleanup},
+    {"os_retry_failures", 0, 2, "([job [, options]])", 0, &os_schema_retry_failures, 0,
+     os_run_retry_failures},
     /* jobs */
     {"os_cancel", 1, 1, "(job)", 0, NULL, 0, os_run_cancel},
     {"os_pause", 1, 1, "(job)", 0, NULL, 0, os_run_pause},
@@ -60,7 +69,8 @@ static const struct {
     {&os_table_settings, "os_settings", NULL},       {&os_table_connections, "os_connections", NULL},
     {&os_table_permissions, "os_permissions", NULL}, {NULL, "os_jobs", &os_jobs_module},
     {NULL, "os_job_files", &os_job_files_module},    {NULL, "os_audit", &os_audit_module},
-    {NULL, "dlq_failures", &os_dlq_failures_module},
+    {NULL, "dlq_failures", &os_dlq_failures_module}, {&os_table_load_plan, "os_load_plan", NULL},
+    {&os_table_preview, "os_preview", NULL},
 };
 
 /* ---- the environment of a connection ------------------------------------------------------------ */

@@ -149,7 +149,8 @@ static int run_command(struct os_command *command) {
   if (rc != OS_OK) return rc;
   const char *correlation_id = NULL;
   if (command->options.values != NULL) {
-    os_session_deadline(command->session, os_options_real(&command->options, "timeout", 0));
+    if (command->info->flags & OS_COMMAND_SHORT)
+      os_session_deadline(command->session, os_options_real(&command->options, "timeout", 0));
     correlation_id = os_options_text(&command->options, "correlation_id", NULL);
   }
   if (correlation_id != NULL) os_log_set_job(command->session->log, 0, correlation_id);

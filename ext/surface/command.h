@@ -25,7 +25,9 @@ enum os_command_flag {
   OS_COMMAND_REPEATABLE =
       1, /* each evaluation runs anew: a read, or a setting. Without it the same call with the
             same arguments within one statement execution gives its first result (rule 10) */
-  OS_COMMAND_INNOCUOUS = 2 /* touches nothing outside this process's memory: allowed in schemas */
+  OS_COMMAND_INNOCUOUS = 2, /* touches nothing outside this process's memory: allowed in schemas */
+  OS_COMMAND_SHORT = 4 /* a few requests: option `timeout` limits them together. Without it `timeout` is the
+                          limit of each request, and run() passes it on */
 };
 
 struct os_command_info {

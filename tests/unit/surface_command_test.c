@@ -81,7 +81,7 @@ static const struct os_command_info commands[] = {
     {"t_arguments", 2, 4, "(whole, real [, object [, optional]])", OS_COMMAND_REPEATABLE, NULL, 0,
      run_arguments},
     {"t_job", 1, 2, "(secret [, options])", 0, &job_schema, 1, run_job},
-    {"t_wait", 0, 1, "([options])", OS_COMMAND_REPEATABLE, &wait_schema, 0, run_wait},
+    {"t_wait", 0, 1, "([options])", OS_COMMAND_REPEATABLE | OS_COMMAND_SHORT, &wait_schema, 0, run_wait},
     {"t_silent", 0, 0, "()", OS_COMMAND_REPEATABLE, NULL, 0, run_silent_failure},
 };
 
