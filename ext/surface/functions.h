@@ -29,6 +29,18 @@ extern const struct os_option_schema os_schema_count;
 extern const struct os_option_schema os_schema_index;
 extern const struct os_option_schema os_schema_delete_index;
 
+/* load_functions.c, load_request.c */
+int os_run_bulk_load(struct os_command *command);
+int os_run_cleanup(struct os_command *command);
+int os_run_retry_failures(struct os_command *command);
+extern const struct os_option_schema os_schema_bulk_load;
+extern const struct os_option_schema os_schema_cleanup;
+extern const struct os_option_schema os_schema_retry_failures;
+
+/* load_tables.c */
+extern const struct os_rows_table os_table_load_plan;
+extern const struct os_rows_table os_table_preview;
+
 /* job_functions.c */
 int os_run_ledger_prune(struct os_command *command);
 int os_run_cancel(struct os_command *command);
