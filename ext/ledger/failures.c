@@ -1,9 +1,8 @@
 /* failures.c - refused records, kept until they are sent again or dismissed (the dead letters).
 **
 ** One row a record: the place it comes from (index, file, byte offset) makes it unique, so a record that is
-*refused
-** again takes its old row. Edits come from UPDATE dlq_failures and are checked here, so that every door has
-*the check.
+** refused again takes its old row. Edits come from UPDATE dlq_failures and are checked here, so that every
+** door has the check.
 */
 #include "ledger/ledger_int.h"
 #include <string.h>
@@ -15,8 +14,7 @@ static const char keeping[] = "keeping a refused record", editing[] = "changing 
 
 enum { ID_MAX = 512 }; /* bytes of an _id that OpenSearch takes */
 
-/* ---- keeping
- * ------------------------------------------------------------------------------------------------ */
+/* ---- keeping ------------------------------------------------------------------------------------------- */
 
 static int bind_len(sqlite3_stmt *stmt, int at, const char *text, int64_t len) {
   if (text == NULL) return sqlite3_bind_null(stmt, at);
@@ -25,8 +23,7 @@ static int bind_len(sqlite3_stmt *stmt, int at, const char *text, int64_t len) {
 }
 
 /* Text when it can be shown and edited as such: SQLite's text ends at a NUL for most programs, and Python
-*raises on
-** text that is not UTF-8. */
+** raises on text that is not UTF-8. */
 static int bind_bytes(sqlite3_stmt *stmt, int at, const char *bytes, int64_t len) {
   if (bytes == NULL) return sqlite3_bind_null(stmt, at);
   size_t size = len < 0 ? strlen(bytes) : (size_t)len;
@@ -68,8 +65,7 @@ int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *fai
   return os_write_leave(ledger, &write, rc, error);
 }
 
-/* ---- edits by hand
- * ------------------------------------------------------------------------------------------ */
+/* ---- edits by hand ------------------------------------------------------------------------------------- */
 
 static int no_such_failure(int64_t id, struct os_error *error) {
   os_fail(error, OS_ERR_NOT_FOUND, "there is no refused record with id %lld", (long long)id);
@@ -202,8 +198,7 @@ int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *c
   return os_write_leave(ledger, &write, rc, error);
 }
 
-/* ---- sent again, or dismissed
- * ------------------------------------------------------------------------------- */
+/* ---- sent again, or dismissed -------------------------------------------------------------------------- */
 
 /* After a statement about one row: no row is an error. */
 static int leave_one(struct os_ledger *ledger, struct os_write *write, int rc, int64_t id,

@@ -1,11 +1,9 @@
 /* files.c - the files of loads: what each job read of them, and what earlier loads already brought into an
-*index.
+** index.
 **
 ** A load is found again by its target: the concrete index name, its UUID (an index made anew under the same
-*name is
-** another one) and the path argument, as os_ledger_job_target() recorded them. Rehearsals (dry_run), loads
-*from before
-** a fresh one, and jobs of this very connection that still run never count.
+** name is another one) and the path argument, as os_ledger_job_target() recorded them. Rehearsals (dry_run),
+** loads from before a fresh one, and jobs of this very connection that still run never count.
 */
 #include "ledger/ledger_int.h"
 #include <stdio.h>
@@ -13,12 +11,10 @@
 
 static const char recording[] = "recording a file", reading[] = "looking for earlier loads";
 
-/* ---- writing
- * ------------------------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 /* Durable: what is sent for a file has ids that depend on its row (generation), so the row must survive the
-*power
-** failure that the documents survive. */
+** power failure that the documents survive. */
 int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file, int64_t *id,
                        struct os_error *error) {
   static const char sql[] = "INSERT INTO job_file(job, file, name, fingerprint, size, mtime, format, status, "
@@ -42,7 +38,7 @@ int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file,
 }
 
 /* What is not known yet when a file is listed (fingerprint, format, generation) may come with its first
- * progress. */
+** progress. */
 int os_ledger_file_progress(struct os_ledger *ledger, int64_t file_id, const struct os_job_file *state,
                             struct os_error *error) {
   static const char sql[] =
@@ -78,8 +74,7 @@ int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, str
   return os_write_leave(ledger, &write, rc, error);
 }
 
-/* ---- looking back
- * ------------------------------------------------------------------------------------------- */
+/* ---- looking back -------------------------------------------------------------------------------------- */
 
 static void copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size) {
   const char *text = (const char *)sqlite3_column_text(stmt, column);
@@ -160,8 +155,7 @@ int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, co
 }
 
 /* The newest load of that path decides: one that ended well has finished what came before it. A load that a
-*guard
-** stopped before the first file is neither. */
+** guard stopped before the first file is neither. */
 int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                          const char *path, int64_t *job, struct os_error *error) {
   static const char sql[] =

@@ -1,13 +1,11 @@
 /* job_lock.c - one byte a running job, locked in the file <ledger>-jobs.
 **
 ** The kernel drops the lock with the process, however it dies, so whoever cannot get it knows that the job
-*lives.
-** Open-file-description locks (fcntl(2), F_OFD_SETLK): unlike classic POSIX locks they also hold between two
-** connections of one process, and closing another descriptor of the file does not drop them. The file is
-*apart from
-** the ledger, whose own locks are SQLite's. The byte's content says 1 once the job has ended in order, for a
-*reader
-** that has seen the row a moment before. Owns lock_fd and the list of held jobs.
+** lives. Open-file-description locks (fcntl(2), F_OFD_SETLK): unlike classic POSIX locks they also hold
+** between two connections of one process, and closing another descriptor of the file does not drop them. The
+** file is apart from the ledger, whose own locks are SQLite's. The byte's content says 1 once the job has
+** ended in order, for a reader that has seen the row a moment before. Owns lock_fd and the list of held
+** jobs.
 */
 #define _GNU_SOURCE /* F_OFD_SETLK */
 #include "ledger/ledger_int.h"
@@ -105,7 +103,7 @@ void os_job_lock_release(struct os_ledger *ledger, int64_t job, bool finished) {
   if (ledger->lock_fd < 0) return;
   struct flock byte = byte_of(job, F_UNLCK);
   /* failing (disk full) costs a reader no more than one glance at an old row: the row itself says how it
-   * ended */
+  ** ended */
   ssize_t written = finished ? pwrite(ledger->lock_fd, &ended_byte, 1, (off_t)job) : 0;
   (void)written;
   fcntl(ledger->lock_fd, F_OFD_SETLK, &byte);

@@ -1,9 +1,8 @@
 /* jobs.c - the rows of jobs: begun, kept up to date, ended; asked to stop by another process; found dead.
 **
-** A running job's row appears in the same transaction in which its lock byte is taken, and its last status is
-** committed before the byte is given back: so a row that says `running` without a locked byte is always a
-*dead one.
-** Owns nothing beyond the list in job_lock.c.
+** A running job's row appears in the same transaction in which its lock byte is taken, and its last status
+** is committed before the byte is given back: so a row that says `running` without a locked byte is always a
+** dead one. Owns nothing beyond the list in job_lock.c.
 */
 #include "ledger/ledger_int.h"
 #include <stdio.h>
@@ -14,8 +13,7 @@
 
 static const char doing[] = "recording a job";
 
-/* ---- begin
- * -------------------------------------------------------------------------------------------------- */
+/* ---- begin --------------------------------------------------------------------------------------------- */
 
 /* Somewhere in the arguments "dry_run" is true, whatever the shape the command gave them. */
 static bool asks_dry(const json_t *value, int depth) {
@@ -59,8 +57,7 @@ static int insert(struct os_ledger *ledger, const struct os_job_begin *begin, in
 }
 
 /* A byte can be held although the number is new: by a process that still works with a ledger which somebody
-*deleted.
-** Then the next number is taken. */
+** deleted. Then the next number is taken. */
 static int insert_locked(struct os_ledger *ledger, const struct os_job_begin *begin, int64_t *job,
                          struct os_error *error) {
   int64_t number = 0;
@@ -109,8 +106,7 @@ int os_ledger_job_target(struct os_ledger *ledger, int64_t job, const char *inde
   return os_write_leave(ledger, &write, rc, error);
 }
 
-/* ---- progress and end
- * --------------------------------------------------------------------------------------- */
+/* ---- progress and end ---------------------------------------------------------------------------------- */
 
 static int no_such_job(int64_t job, struct os_error *error) {
   os_fail(error, OS_ERR_NOT_FOUND, "there is no job %lld in the ledger", (long long)job);
@@ -170,8 +166,7 @@ static int write_end(struct os_ledger *ledger, int64_t job, const char *status, 
 }
 
 /* The byte is given back also when the row could not be written: the next sweep then calls the job
-*interrupted, which
-** is all that can be said about it. */
+** interrupted, which is all that can be said about it. */
 int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *status,
                          const struct os_job_figures *figures, const char *error_text, const char *response,
                          struct os_error *error) {
@@ -194,8 +189,7 @@ void os_jobs_interrupt_own(struct os_ledger *ledger) {
                          "the connection was closed while the job ran", NULL, NULL);
 }
 
-/* ---- asked from elsewhere
- * ----------------------------------------------------------------------------------- */
+/* ---- asked from elsewhere ------------------------------------------------------------------------------ */
 
 int os_ledger_job_control(struct os_ledger *ledger, int64_t job, char out[16], struct os_error *error) {
   out[0] = '\0';
@@ -268,7 +262,7 @@ static int refuse_ask(int64_t job, const char *word, const struct job_state *sta
 }
 
 /* Whoever waits for a child job listens to the child's row only, so the word goes to the running descendants
- * too. */
+** too. */
 int os_ledger_job_ask(struct os_ledger *ledger, int64_t job, const char *word, struct os_error *error) {
   static const char sql[] = "WITH RECURSIVE family(job) AS (SELECT ?1 UNION SELECT j.job FROM job j JOIN "
                             "family f ON j.parent = f.job"
@@ -289,8 +283,7 @@ int os_ledger_job_ask(struct os_ledger *ledger, int64_t job, const char *word, s
   return os_write_leave(ledger, &write, rc, error);
 }
 
-/* ---- alive or dead
- * ------------------------------------------------------------------------------------------ */
+/* ---- alive or dead ------------------------------------------------------------------------------------- */
 
 static bool heartbeat_is_fresh(const char *updated_at) {
   double then;
@@ -299,7 +292,7 @@ static bool heartbeat_is_fresh(const char *updated_at) {
 }
 
 /* The lock tells on the host that holds it; elsewhere, and where files cannot be locked, the heartbeat must
- * do. */
+** do. */
 enum os_life os_job_life(struct os_ledger *ledger, int64_t job, bool locked, const char *host,
                          const char *updated_at) {
   bool here = host != NULL && strcmp(host, ledger->host) == 0;
@@ -334,9 +327,8 @@ int os_jobs_add_function(struct os_ledger *ledger) {
                                     job_shown, NULL, NULL, NULL);
 }
 
-/* In one write transaction: whoever ends a job now either has committed its last status, or waits for us with
-*its
-** byte still locked. */
+/* In one write transaction: whoever ends a job now either has committed its last status, or waits for us
+** with its byte still locked. */
 int os_ledger_sweep(struct os_ledger *ledger, struct os_error *error) {
   static const char sql[] =
       "UPDATE job SET status = 'interrupted', control = '', finished_at = updated_at, error ="

@@ -1,9 +1,8 @@
 /* ledger.c - the life of the ledger: made, opened, its schema laid down or brought up to date, closed.
 **
 ** Owns struct os_ledger and its private connection. Nothing is made before a command asks (create); tables
-*look with
-** create=false and find no rows where there is no file. The connection takes nothing from a file on trust: no
-** triggers, no views, defensive mode, for the ledger may come with somebody else's database.
+** look with create=false and find no rows where there is no file. The connection takes nothing from a file
+** on trust: no triggers, no views, defensive mode, for the ledger may come with somebody else's database.
 */
 #include "ledger/ledger_int.h"
 #include <errno.h>
@@ -21,8 +20,7 @@ enum {
 
 static const char opening[] = "opening the ledger";
 
-/* ---- making the struct
- * -------------------------------------------------------------------------------------- */
+/* ---- making the struct --------------------------------------------------------------------------------- */
 
 static void free_struct(struct os_ledger *ledger) {
   os_free(ledger->path);
@@ -86,8 +84,7 @@ void os_ledger_abandon(struct os_ledger *ledger) {
   if (ledger != NULL) os_job_lock_close(ledger);
 }
 
-/* ---- what is in the file
- * ------------------------------------------------------------------------------------ */
+/* ---- what is in the file ------------------------------------------------------------------------------- */
 
 enum content { CONTENT_NOTHING, CONTENT_LEDGER, CONTENT_OLDER, CONTENT_NEWER, CONTENT_FOREIGN };
 
@@ -142,8 +139,7 @@ static int fail_content(const struct os_ledger *ledger, enum content content, in
                    "run any command: it brings the ledger up to date; the file must be writable for that");
 }
 
-/* ---- opening
- * ------------------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------------- */
 
 static int open_file(struct os_ledger *ledger, const char *name, int flags) {
   /* one keeper at a time uses this connection, under the mutex of the caller's own: no second mutex */
@@ -158,9 +154,9 @@ static int open_file(struct os_ledger *ledger, const char *name, int flags) {
   return SQLITE_OK;
 }
 
-/* On a medium that cannot be written WAL has no shared memory to read with. As long as there is no log beside
-*the
-** file it is complete by itself, and can be read as immutable (https://www.sqlite.org/wal.html#readonly). */
+/* On a medium that cannot be written WAL has no shared memory to read with. As long as there is no log
+** beside the file it is complete by itself, and can be read as immutable
+** (https://www.sqlite.org/wal.html#readonly). */
 static int open_immutable(struct os_ledger *ledger, int rc_before) {
   char *wal = os_mprintf("%s-wal", ledger->path);
   char *uri = os_location_uri(ledger->path, "?immutable=1");
@@ -205,12 +201,10 @@ static int open_or_make(struct os_ledger *ledger, enum content *content, int64_t
   return rc;
 }
 
-/* ---- laying down and upgrading
- * ------------------------------------------------------------------------------ */
+/* ---- laying down and upgrading ------------------------------------------------------------------------- */
 
 /* Changing to WAL needs the file alone for a moment, and SQLite does not wait for that by itself. When it
-*cannot be
-** had (some file systems), the rollback journal serves as well, only slower. */
+** cannot be had (some file systems), the rollback journal serves as well, only slower. */
 static void set_journal(struct os_ledger *ledger) {
   const char *sql =
       os_location_is_network(ledger->path) ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
@@ -222,8 +216,7 @@ static void set_journal(struct os_ledger *ledger) {
 }
 
 /* Runs the schema files this ledger has not seen. Looks again once the write lock is held: another process
-*may have
-** been faster. */
+** may have been faster. */
 static int lay_down(struct os_ledger *ledger, struct os_error *error) {
   enum content content = CONTENT_NOTHING;
   int64_t version = 0;
@@ -251,9 +244,8 @@ static void remember_file(struct os_ledger *ledger) {
   ledger->ino = found ? st.st_ino : 0;
 }
 
-/* Somebody deleted or replaced the file: what would be written now would be in no file at all. Not while jobs
-*of ours
-** run or a transaction is open: those end in the file they began in. */
+/* Somebody deleted or replaced the file: what would be written now would be in no file at all. Not while
+** jobs of ours run or a transaction is open: those end in the file they began in. */
 static bool is_stale(const struct os_ledger *ledger) {
   struct stat st;
   if (in_memory(ledger) || ledger->held_count > 0 || ledger->in_transaction) return false;

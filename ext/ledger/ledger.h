@@ -1,12 +1,10 @@
 /* ledger.h - the project's memory: jobs, their files, the audit, refused records, saved settings. The only
-*code
-** that writes SQLite, on a private connection to an ordinary file (WAL; rollback journal on network file
-*systems).
+** code that writes SQLite, on a private connection to an ordinary file (WAL; rollback journal on network
+** file systems).
 **
 ** Keeper's thread only; one struct os_ledger per SQLite connection. Several processes share one file: every
-*write
-** waits up to 10 s for the others. Times are ISO-8601 UTC text.
-** Durability: acknowledgements run at synchronous=NORMAL; intents, saved settings and inverses at FULL.
+** write waits up to 10 s for the others. Times are ISO-8601 UTC text. Durability: acknowledgements run at
+** synchronous=NORMAL; intents, saved settings and inverses at FULL.
 */
 #ifndef OS_LEDGER_LEDGER_H
 #define OS_LEDGER_LEDGER_H
@@ -18,28 +16,25 @@
 struct os_ledger;
 
 /* Where it lives: `setting` (OS_LEDGER, may be NULL) or beside the main database file (`main_path`, NULL or
-*"" when
-** the main database is in memory, temporary or read-only), or in the user's state folder. Makes nothing yet.
- */
+** "" when the main database is in memory, temporary or read-only), or in the user's state folder. Makes
+** nothing yet. */
 int os_ledger_new(struct os_ledger **out, const char *main_path, bool main_readonly, const char *setting,
                   struct os_error *error);
 void os_ledger_free(struct os_ledger *ledger); /* running jobs of ours become interrupted */
 /* In a forked child, for what was inherited: closes the descriptor of the lock file (else the parent's jobs
-*would seem
-** to live as long as the child) and leaves everything else unclosed. The struct is not used afterwards. */
+** would seem to live as long as the child) and leaves everything else unclosed. The struct is not used
+** afterwards. */
 void os_ledger_abandon(struct os_ledger *ledger);
 const char *os_ledger_path(const struct os_ledger *ledger);
 
 /* Open, creating or upgrading when `create`; without create and without a file: OS_OK and os_ledger_db() is
-*NULL.
-** A ledger made by a newer version is refused; a file that is no ledger (a user's table of the same name) is
-*reported. */
+** NULL. A ledger made by a newer version is refused; a file that is no ledger (a user's table of the same
+** name) is reported. */
 int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error);
 /* The private connection for read statements of the tables (surface/), or NULL while there is none. */
 sqlite3 *os_ledger_db(struct os_ledger *ledger);
 
-/* ---- jobs ------------------------------------------------------------------------------------------------
- */
+/* ---- jobs ---------------------------------------------------------------------------------------------- */
 struct os_job_begin {
   const char *kind;       /* bulk_load, cleanup, retry_failures … */
   const char *index_name; /* may be NULL */
@@ -59,7 +54,7 @@ struct os_job_figures {
   int64_t count_before, count_after; /* -1: not known (NULL) */
 };
 /* Also the heartbeat: call it at least every 20 s, with unchanged figures while paused. For jobs of this
- * ledger only. */
+** ledger only. */
 int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures,
                            struct os_error *error);
 /* status: success, partial, failed, interrupted, cancelled. Releases the lock byte. response: JSON or NULL.
@@ -78,14 +73,12 @@ int os_ledger_sweep(struct os_ledger *ledger, struct os_error *error);
 int os_ledger_prune(struct os_ledger *ledger, const char *before_iso, int64_t *jobs_removed,
                     struct os_error *error);
 
-/* ---- audit ------------------------------------------------------------------------------------------------
- */
+/* ---- audit --------------------------------------------------------------------------------------------- */
 /* verdict: pass, fail, unknown, skip, did. durable: commit at FULL (an intent before a change). */
 int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, const char *check_name,
                     const char *verdict, const char *detail, bool durable, struct os_error *error);
 
-/* ---- files of a load
- * --------------------------------------------------------------------------------------- */
+/* ---- files of a load ----------------------------------------------------------------------------------- */
 struct os_job_file {
   int64_t job;
   const char *file;        /* path as given or found */
@@ -107,8 +100,7 @@ int os_ledger_file_add(struct os_ledger *ledger, const struct os_job_file *file,
                        struct os_error *error);
 /* The newest row of an earlier job that loaded `name` (any content) into the index with this name and UUID
 ** ("" matches any), from a load that is not dry. found=false when there is none. Text members are os_free()d
-*by
-** os_ledger_file_past_free(). "forgotten" jobs (before a fresh) do not count. */
+** by os_ledger_file_past_free(). "forgotten" jobs (before a fresh) do not count. */
 struct os_file_past {
   bool found;
   int64_t job;
@@ -131,8 +123,7 @@ int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, str
 int os_ledger_job_target(struct os_ledger *ledger, int64_t job, const char *index_name,
                          const char *index_uuid, const char *path, struct os_error *error);
 
-/* ---- acknowledging a batch: one transaction
- * ----------------------------------------------------------------- */
+/* ---- acknowledging a batch: one transaction ------------------------------------------------------------ */
 int os_ledger_begin(struct os_ledger *ledger, struct os_error *error);
 int os_ledger_commit(struct os_ledger *ledger, struct os_error *error); /* rolls back on failure */
 void os_ledger_rollback(struct os_ledger *ledger);
@@ -166,21 +157,19 @@ int os_ledger_failure_resolve(struct os_ledger *ledger, int64_t id, int64_t reso
 int os_ledger_failure_again(struct os_ledger *ledger, int64_t id, int64_t status, const char *error_type,
                             const char *error_reason, struct os_error *error);
 
-/* ---- settings of an index that a job changed and owes back (tune_index)
- * ------------------------------------- */
+/* ---- settings of an index that a job changed and owes back (tune_index) -------------------------------- */
 /* Save `original` (JSON) for the index UUID unless it is saved already, and register the job as a holder.
- * FULL. */
+** FULL. */
 int os_ledger_tune_hold(struct os_ledger *ledger, const char *endpoint, const char *index_name,
                         const char *uuid, const char *original, const char *ours, int64_t job,
                         struct os_error *error);
 /* Drop the job's hold. *last: it was the last holder that lives; then *original and *ours (os_free) are what
- * to restore. */
+** to restore. */
 int os_ledger_tune_release(struct os_ledger *ledger, const char *uuid, int64_t job, bool *last,
                            char **original, char **ours, struct os_error *error);
 int os_ledger_tune_restored(struct os_ledger *ledger, const char *uuid, struct os_error *error);
 /* Saved settings whose holders are all dead (after a crash): calls `restore` for each. A restore that does
-*not return
-** OS_OK leaves them for the next time, and the others are still tried. */
+** not return OS_OK leaves them for the next time, and the others are still tried. */
 int os_ledger_tune_orphans(struct os_ledger *ledger, const char *endpoint,
                            int (*restore)(void *ctx, const char *index_name, const char *uuid,
                                           const char *original, const char *ours),

@@ -42,8 +42,7 @@ struct os_ledger {
   size_t held_count, held_cap;
 };
 
-/* ---- location.c: where the file lives and what kind of place that is
- * ---------------------------------------- */
+/* ---- location.c: where the file lives and what kind of place that is ----------------------------------- */
 int os_location_choose(struct os_ledger *ledger, const char *main_path, bool main_readonly,
                        const char *setting, struct os_error *error);
 int os_location_make_folder(const struct os_ledger *ledger,
@@ -52,16 +51,14 @@ bool os_location_is_network(const char *path); /* a file system on which WAL's s
 /* "file:" URI of path with `query` (may be ""); os_free() it. NULL: no memory. */
 char *os_location_uri(const char *path, const char *query);
 
-/* ---- statement.c: statements, transactions, and what SQLite's codes mean to the reader
- * ----------------------- */
+/* ---- statement.c: statements, transactions, and what SQLite's codes mean to the reader ----------------- */
 /* Turns the connection's last failure into an error: `doing` is what was being written or read. */
 int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct os_error *error);
 /* The cached statement of a string constant, reset and unbound. Borrowed. */
 sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const char *doing,
                              struct os_error *error);
 /* Prepares and binds: one letter a parameter: t const char * (NULL: null), i int64_t, n int64_t (negative:
-*null),
-** d double. Step and os_ledger_done() it. NULL: error is set. */
+** null), d double. Step and os_ledger_done() it. NULL: error is set. */
 sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const char *doing,
                               struct os_error *error, const char *types, ...);
 void os_ledger_done(sqlite3_stmt *stmt); /* reset; NULL is harmless */
@@ -69,8 +66,7 @@ void os_ledger_done(sqlite3_stmt *stmt); /* reset; NULL is harmless */
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...);
 /* Around every write: begins unless os_ledger_begin() did; _leave commits when rc is OS_OK, else rolls back,
-*and
-** returns rc or the failure of the commit. durable: on disk when _leave (or os_ledger_commit) returns. */
+** and returns rc or the failure of the commit. durable: on disk when _leave (or os_ledger_commit) returns. */
 struct os_write {
   bool own, durable;
 };
@@ -79,8 +75,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
-/* ---- job_lock.c: one byte a job in <ledger>-jobs
- * ------------------------------------------------------------ */
+/* ---- job_lock.c: one byte a job in <ledger>-jobs ------------------------------------------------------- */
 enum os_lock_result { OS_LOCK_TAKEN, OS_LOCK_HELD_ELSEWHERE, OS_LOCK_NOT_POSSIBLE, OS_LOCK_NOMEM };
 int os_job_lock_make_file(struct os_ledger *ledger,
                           struct os_error *error); /* with the ledger's mode and owner */
@@ -91,15 +86,13 @@ enum os_life { OS_LIFE_RUNNING, OS_LIFE_ENDED, OS_LIFE_DEAD, OS_LIFE_UNKNOWN };
 enum os_life os_job_lock_probe(struct os_ledger *ledger, int64_t job);
 void os_job_lock_close(struct os_ledger *ledger);
 
-/* ---- jobs.c
- * ------------------------------------------------------------------------------------------------ */
+/* ---- jobs.c -------------------------------------------------------------------------------------------- */
 /* From the columns of a row that says `running`: does its process live? (ended: finished since the row was
- * read) */
+** read) */
 enum os_life os_job_life(struct os_ledger *ledger, int64_t job, bool locked, const char *host,
                          const char *updated_at);
 /* Makes the SQL function os_job_shown(status, job, locked, host, updated_at) of the private connection: the
-*status to
-** show. */
+** status to show. */
 int os_jobs_add_function(struct os_ledger *ledger);
 void os_jobs_interrupt_own(struct os_ledger *ledger); /* when the connection closes */
 #endif

@@ -1,12 +1,9 @@
 /* location.c - where the ledger lives: beside the database, where OS_LEDGER says, or in the user's state
- *folder.
- **
- ** Decides and looks, but makes nothing except the state folder, and that only when a command needs it. Never
- *opens
- ** the ledger or the database itself: closing a descriptor of a file drops every POSIX lock this process has
- *on it,
- ** SQLite's too (https://www.sqlite.org/howtocorrupt.html, section 2.2).
- */
+** folder.
+**
+** Decides and looks, but makes nothing except the state folder, and that only when a command needs it. Never
+** opens the ledger or the database itself: closing a descriptor of a file drops every POSIX lock this
+** process has on it, SQLite's too (https://www.sqlite.org/howtocorrupt.html, section 2.2). */
 #include "ledger/ledger_int.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -117,10 +114,8 @@ static int setting_path(const char *setting, char **out, struct os_error *error)
 }
 
 /* Replace *path by what symbolic links lead to, so that every process agrees on the name of the lock file.
- *SQLite
- ** resolves links likewise (sqlite3_db_filename). A path that does not exist yet is resolved up to its
- *folder.
- */
+** SQLite resolves links likewise (sqlite3_db_filename). A path that does not exist yet is resolved up to its
+** folder. */
 static int resolve(char **path, struct os_error *error) {
   char real[PATH_MAX];
   char *resolved = NULL;
@@ -141,7 +136,7 @@ static int resolve(char **path, struct os_error *error) {
 }
 
 /* Is `path` the database itself? Two tables of the same name would fight in it, and its owner's locks with
- * ours. */
+** ours. */
 static bool is_main(const char *path, const char *main_path) {
   struct stat a, b;
   if (strcmp(path, main_path) == 0) return true;
@@ -149,8 +144,7 @@ static bool is_main(const char *path, const char *main_path) {
 }
 
 /* Beside the database when it already has a ledger there, or can get one; leaves *out NULL when not. A
-*database whose
-** name is no file lives in memory after all (vfs=memdb). */
+** database whose name is no file lives in memory after all (vfs=memdb). */
 static int beside_path(const char *main_path, bool main_readonly, char **out, struct os_error *error) {
   *out = NULL;
   if (!exists(main_path)) return OS_OK;
@@ -196,8 +190,8 @@ int os_location_choose(struct os_ledger *ledger, const char *main_path, bool mai
   return ledger->lock_path != NULL ? OS_OK : os_fail_nomem(error);
 }
 
-/* Make the folders of the ledger's path that are missing, for this user alone: the XDG specification asks for
- * 0700. */
+/* Make the folders of the ledger's path that are missing, for this user alone: the XDG specification asks
+** for 0700. */
 int os_location_make_folder(const struct os_ledger *ledger, struct os_error *error) {
   if (!ledger->own_folder) return OS_OK;
   char *path = os_strdup(ledger->path);

@@ -1,19 +1,16 @@
 /* statement.c - the ledger's statements and transactions, and the words for what SQLite reports.
 **
 ** Every SQL text of the room is a string constant; its prepared statement is kept under the constant's
-*address.
-** Owns the cached statements of one os_ledger. A write begins with BEGIN IMMEDIATE, so that waiting for
-*another
-** process happens there, under the busy time-out, and never in the middle
-*(https://www.sqlite.org/lang_transaction.html).
+** address. Owns the cached statements of one os_ledger. A write begins with BEGIN IMMEDIATE, so that waiting
+** for another process happens there, under the busy time-out, and never in the middle
+** (https://www.sqlite.org/lang_transaction.html).
 */
 #include "ledger/ledger_int.h"
 #include <stdarg.h>
 #include <string.h>
 #include "base/alloc.h"
 
-/* ---- errors
- * ------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 static int fail_full(const struct os_ledger *ledger, const char *doing, struct os_error *error) {
   os_fail(error, OS_ERR_LEDGER,
@@ -73,8 +70,7 @@ int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error
   return OS_OK;
 }
 
-/* ---- statements
- * --------------------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------------------- */
 
 static sqlite3_stmt *cached(const struct os_ledger *ledger, const char *sql) {
   for (size_t i = 0; i < ledger->cache_count; i++)
@@ -182,13 +178,12 @@ int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, 
   return code;
 }
 
-/* ---- transactions
- * ------------------------------------------------------------------------------------------- */
+/* ---- transactions -------------------------------------------------------------------------------------- */
 
 static const char saving[] = "writing the history";
 
 /* Compiled anew each time: this pragma takes effect while it is compiled
- * (https://www.sqlite.org/pragma.html). */
+** (https://www.sqlite.org/pragma.html). */
 static int set_durable(struct os_ledger *ledger, bool durable, struct os_error *error) {
   int rc = sqlite3_exec(ledger->db, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
                         NULL, NULL, NULL);
@@ -254,8 +249,7 @@ int os_ledger_begin(struct os_ledger *ledger, struct os_error *error) {
 }
 
 /* The mode of synchronous cannot change inside a transaction, so what was durable in it is carried to the
-*disk by one
-** more, empty in meaning: syncing the log syncs everything before it. */
+** disk by one more, empty in meaning: syncing the log syncs everything before it. */
 static int flush(struct os_ledger *ledger, struct os_error *error) {
   struct os_write write;
   int rc = os_write_enter(ledger, true, &write, error);

@@ -1,10 +1,8 @@
 /* tuning.c - settings of an index that loads changed for their own sake and owe back (option tune_index).
 **
 ** The original is saved once, before the first change, under the index's UUID; every job that wants the
-*change holds
-** it; the last holder that lives gives it back. A holder that died is none, so a crash leaves an orphan that
-*the next
-** command restores.
+** change holds it; the last holder that lives gives it back. A holder that died is none, so a crash leaves
+** an orphan that the next command restores.
 */
 #include "ledger/ledger_int.h"
 #include "base/alloc.h"
@@ -125,7 +123,7 @@ static int next_orphan(struct os_ledger *ledger, const char *endpoint, const cha
 }
 
 /* One after another, with nothing of ours open meanwhile: `restore` talks to the cluster and may take its
- * time. */
+** time. */
 int os_ledger_tune_orphans(struct os_ledger *ledger, const char *endpoint,
                            int (*restore)(void *ctx, const char *index_name, const char *uuid,
                                           const char *original, const char *ours),

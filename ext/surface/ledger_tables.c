@@ -1,4 +1,5 @@
-/* ledger_tables.c - the ledger shown as virtual tables: a description of each, and what UPDATE and DELETE do.
+/* ledger_tables.c - the ledger shown as virtual tables: a description of each, and what UPDATE and DELETE
+** do.
 **
 **     SELECT job, status, documents_read, rate FROM os_jobs ORDER BY job DESC LIMIT 5;
 **     SELECT check_name, verdict, detail FROM os_audit WHERE job = 12;
@@ -6,8 +7,8 @@
 **     DELETE FROM dlq_failures WHERE job = 12;
 **
 ** Rationale for DIRECTONLY on dlq_failures: it can be written, and a view or trigger of somebody else's
-*database file
-** must not be able to change or dismiss refused records. The other tables only read; views over them work.
+** database file must not be able to change or dismiss refused records. The other tables only read; views
+** over them work.
 */
 #include "surface/ledger_tables.h"
 #include <stdbool.h>
@@ -16,8 +17,7 @@
 #include "base/text.h"
 #include "surface/ledger_vtab.h"
 
-/* ---- what each table shows
- * ---------------------------------------------------------------------------------- */
+/* ---- what each table shows ----------------------------------------------------------------------------- */
 
 #define COUNT(array) (int)(sizeof(array) / sizeof(array)[0])
 #define SHOWN(job)                                                                                           \
@@ -28,7 +28,7 @@
   "j.documents_failed)"
 
 /* seconds: of a running job until now; rate: of what the cluster has answered for (a rehearsal: of what was
- * read) */
+** read) */
 static const struct os_ledger_column jobs_columns[] = {
     {"job", "INTEGER", "j.job"},
     {"parent", "INTEGER", "j.parent"},
@@ -136,8 +136,7 @@ static const struct os_ledger_table audit_table = {
 static const struct os_ledger_table failures_table = {
     "dlq_failures", "failure d", "d.id", "d.job", failures_columns, COUNT(failures_columns), 0, 1, true};
 
-/* ---- writing dlq_failures
- * ----------------------------------------------------------------------------------- */
+/* ---- writing dlq_failures ------------------------------------------------------------------------------ */
 
 static int refuse(sqlite3_vtab *base, const char *text, const char *advice) {
   struct os_error error;
@@ -155,8 +154,7 @@ static bool same_bytes(sqlite3_value *a, sqlite3_value *b, bool text) {
 }
 
 /* Was this column given its old value? Some forms of UPDATE hand over every column. Text that is not UTF-8
- *was shown
- ** mended, so it cannot be compared, and cannot have been meant. */
+** was shown mended, so it cannot be compared, and cannot have been meant. */
 static bool is_unchanged(sqlite3_value *given, sqlite3_value *old) {
   int type = sqlite3_value_type(old);
   const char *text = type == SQLITE_TEXT ? (const char *)sqlite3_value_text(old) : NULL;
@@ -233,8 +231,7 @@ static int ledgerUpdate(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
   return argc == 1 ? delete_row(base, ledger, id) : update_row(base, ledger, id, argv + 2);
 }
 
-/* ---- modules
- * ------------------------------------------------------------------------------------------------ */
+/* ---- modules ------------------------------------------------------------------------------------------- */
 
 #define CONNECT(method, table)                                                                               \
   static int method(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,           \
@@ -278,8 +275,7 @@ int os_ledger_tables_register(sqlite3 *db, struct os_session *session) {
   return rc;
 }
 
-/* ---- hidden by the user's own
- * -------------------------------------------------------------------------------- */
+/* ---- hidden by the user's own -------------------------------------------------------------------------- */
 
 /* Looks into one schema; *found is 1 and `out` filled when it has a table or view of one of our names. */
 static int look_for_clash(sqlite3 *db, const char *schema, char out[64], int *found) {

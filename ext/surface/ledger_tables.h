@@ -1,8 +1,7 @@
 /* ledger_tables.h - os_jobs, os_job_files, os_audit, dlq_failures: the ledger as tables of every connection.
 **
-** Eponymous modules for sqlite3_create_module_v2(); pAux is the connection's struct os_session. A ledger that
-*does not
-** exist yet gives no rows, and looking makes none.
+** Eponymous modules for sqlite3_create_module_v2(); pAux is the connection's struct os_session. A ledger
+** that does not exist yet gives no rows, and looking makes none.
 */
 #ifndef OS_SURFACE_LEDGER_TABLES_H
 #define OS_SURFACE_LEDGER_TABLES_H
@@ -20,6 +19,6 @@ int os_ledger_tables_register(sqlite3 *db, struct os_session *session);
 
 /* A table or view of the user's own that hides one of ours (SQLite looks in the schemas first): its name
 ** (main.dlq_failures) goes to `out` and the result is 1; 0: none; -1: not to be found out. `db` is the
-*caller's connection, keeper's thread. */
+** caller's connection, keeper's thread. */
 int os_ledger_name_clash(sqlite3 *db, char out[64]);
 #endif

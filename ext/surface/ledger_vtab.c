@@ -1,8 +1,7 @@
 /* ledger_vtab.c - a virtual table over a query on the ledger: planning, reading in pieces, showing values.
 **
 ** Calls the session for the ledger anew for every piece, and keeps no statement in between: a fork, a ledger
-*that was
-** deleted, a closing connection find nothing of ours open. Owns the copied rows of its cursors.
+** that was deleted, a closing connection find nothing of ours open. Owns the copied rows of its cursors.
 */
 #include "surface/ledger_vtab.h"
 #include <stdlib.h>
@@ -11,8 +10,7 @@
 #include "base/buffer.h"
 #include "base/text.h"
 
-/* ---- table and cursor
- * --------------------------------------------------------------------------------------- */
+/* ---- table and cursor ---------------------------------------------------------------------------------- */
 
 enum { CHUNK_ROWS = 64, CHUNK_BYTES = 4 << 20 };
 enum { PLAN_KEY = 1, PLAN_JOB = 2, PLAN_DESCENDING = 4 };
@@ -119,16 +117,14 @@ int os_ledger_vtab_close(sqlite3_vtab_cursor *base) {
   return SQLITE_OK;
 }
 
-/* ---- planning
- * ----------------------------------------------------------------------------------------------- */
+/* ---- planning ------------------------------------------------------------------------------------------ */
 
 static bool is_key(const struct os_ledger_table *table, int column) {
   return column < 0 || column == table->key_column;
 }
 
 /* Equality on the key and on the job is looked up; SQLite checks it again (omit stays 0), so a value of
- *another type
- ** means what it means in any table. The order by key is ours in both directions. */
+** another type means what it means in any table. The order by key is ours in both directions. */
 int os_ledger_vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   const struct os_ledger_table *table = ((struct os_ledger_vtab *)base)->table;
   int key = -1, job = -1, arguments = 0;
@@ -154,8 +150,7 @@ int os_ledger_vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   return info->idxStr != NULL ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* ---- reading
- * ------------------------------------------------------------------------------------------------ */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 int os_ledger_vtab_find(sqlite3_vtab *base, struct os_ledger **ledger, sqlite3 **db) {
   struct os_error error;
@@ -286,8 +281,8 @@ int os_ledger_vtab_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
   return SQLITE_OK;
 }
 
-/* File names are bytes, and so may be what a server answers: shown as valid UTF-8, for Python raises on other
- * text. */
+/* File names are bytes, and so may be what a server answers: shown as valid UTF-8, for Python raises on
+** other text. */
 static void result_text(sqlite3_context *context, const char *text, size_t len) {
   static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
   size_t good = os_utf8_check(text, len);

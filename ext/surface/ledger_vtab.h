@@ -1,13 +1,9 @@
 /* ledger_vtab.h - what the tables of the ledger share: a virtual table over a query on the ledger's
- *connection,
- ** described by its columns. ledger_tables.c holds the descriptions.
- **
- ** Rows are read in pieces and copied: between two of them nothing is open on the ledger, so a statement that
- *a user
- ** leaves half read never keeps a running load from committing (rollback journal) or the log from shrinking
- *(WAL). The
- ** tables are live, not a snapshot. Any thread that may use the caller's connection.
- */
+** connection, described by its columns. ledger_tables.c holds the descriptions.
+**
+** Rows are read in pieces and copied: between two of them nothing is open on the ledger, so a statement that
+** a user leaves half read never keeps a running load from committing (rollback journal) or the log from
+** shrinking (WAL). The tables are live, not a snapshot. Any thread that may use the caller's connection. */
 #ifndef OS_SURFACE_LEDGER_VTAB_H
 #define OS_SURFACE_LEDGER_VTAB_H
 #include <stdbool.h>

@@ -134,8 +134,7 @@ static void test_closing_interrupts(void **state) {
   os_ledger_free(ledger);
 }
 
-/* ---- processes that die
- * --------------------------------------------------------------------------------------- */
+/* ---- processes that die -------------------------------------------------------------------------------- */
 
 static int ready_pipe[2];
 

@@ -1,5 +1,5 @@
 /* Files that are no ledger, files that cannot be written, files that come and go, processes that come at
- * once. */
+** once. */
 #include "ledger_support.h"
 #include <signal.h>
 
