@@ -16,6 +16,7 @@ enum scanned { SCANNED, SCAN_MORE, SCAN_FAULT, SCAN_TOO_LONG };
 
 void os_json_advance(struct os_json_parser *j, const char *to) {
   const char *p = j->at, *last = NULL;
+  if (p == to) return;
   while ((p = memchr(p, '\n', (size_t)(to - p)))) {
     j->base.line++;
     last = p++;
@@ -130,6 +131,10 @@ static bool find_end(const struct os_json_parser *j, const char *p, bool contain
                      bool *comma) {
   const char *end = j->end, *q = p;
   *comma = false;
+  if (!container && q < end && *q == '\n') { /* NDJSON as it usually is */
+    *out = q + 1;
+    return true;
+  }
   if (container) {
     const char *reach = end - q > OS_JSON_GAP ? q + OS_JSON_GAP : end;
     while (q < reach && os_json_blank(*q))

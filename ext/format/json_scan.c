@@ -366,11 +366,12 @@ bool os_json_scan(struct os_json_scan *s, const char *p, const char *end) {
   reset(s, p);
 
 value:
-  switch (*p) {
-  case '"':
+  if (*p == '"') { /* the most frequent one, and the switch would be a jump through a table */
     if (!(p = skip_string(s, p + 1, end))) return false;
     p++;
-    break;
+    goto after_value;
+  }
+  switch (*p) {
   case '-':
   case '0':
   case '1':
@@ -431,6 +432,10 @@ after_value:
     }
     pick = NULL;
   }
+  if (LIKELY(object && end - p > 1 && p[0] == ',' && p[1] == '"')) { /* the usual case, in one go */
+    p++;
+    goto name;
+  }
   BLANKS(object ? "',' or '}'" : "',' or ']'");
   if (*p == ',') {
     p++;
@@ -461,10 +466,14 @@ name : {
     before_cut = out.len;
     out.piece = key;
   }
-  BLANKS("':'");
-  if (*p != ':') UNEXPECTED("':'");
-  p++;
-  BLANKS("a value");
+  if (LIKELY(end - p > 1 && p[0] == ':' && (unsigned char)p[1] > ' ')) {
+    p++;
+  } else {
+    BLANKS("':'");
+    if (*p != ':') UNEXPECTED("':'");
+    p++;
+    BLANKS("a value");
+  }
   if (depth == 1) picked = p;
   goto value;
 }
