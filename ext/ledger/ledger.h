@@ -57,8 +57,8 @@ struct os_job_figures {
 ** ledger only. */
 int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures,
                            struct os_error *error);
-/* status: success, partial, failed, interrupted, cancelled. Releases the lock byte. response: JSON or NULL.
- */
+/* status: success, partial, failed, interrupted, cancelled. Releases the lock byte; response: JSON
+** or NULL. */
 int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *status,
                          const struct os_job_figures *figures, const char *error_text, const char *response,
                          struct os_error *error);
@@ -150,8 +150,7 @@ int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *fai
 int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *column, sqlite3_value *value,
                              struct os_error *error);
 int os_ledger_failure_delete(struct os_ledger *ledger, int64_t id, struct os_error *error);
-/* resolved_by: the job that sent it; superseded: 1 when something newer was there. attempts is raised by one.
- */
+/* resolved_by: the job that sent it; superseded: something newer was there. attempts is raised by one. */
 int os_ledger_failure_resolve(struct os_ledger *ledger, int64_t id, int64_t resolved_by, bool superseded,
                               struct os_error *error);
 int os_ledger_failure_again(struct os_ledger *ledger, int64_t id, int64_t status, const char *error_type,

@@ -169,8 +169,7 @@ static bool is_unchanged(sqlite3_value *given, sqlite3_value *old) {
   }
 }
 
-/* `raw` only, or all others: a new raw voids the document, so a document given beside it must come after it.
- */
+/* `raw` only, or all others: a new raw voids the document, so one that is given beside it must come after. */
 static int update_columns(sqlite3_vtab *base, struct os_ledger *ledger, sqlite3_int64 id,
                           sqlite3_value **values, bool raw) {
   const struct os_ledger_table *table = ((struct os_ledger_vtab *)base)->table;

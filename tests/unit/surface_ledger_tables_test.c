@@ -1,5 +1,4 @@
-/* The ledger as tables: columns of the contract, look-ups, order, edits, and a ledger that changes meanwhile.
- */
+/* The ledger as tables: columns of the contract, look-ups, order, edits, a ledger that changes meanwhile. */
 #include "ledger_support.h"
 #include "operations/session.h"
 #include "surface/ledger_tables.h"
