@@ -133,7 +133,7 @@ static int phrase_interruption(struct os_command *command, int rc) {
   if (os_session_timed_out(command->session)) {
     char seconds[32];
     os_format_double(os_options_real(&command->options, "timeout", 0), 3, seconds, sizeof seconds);
-    os_error_prefix(error, "stopped after the %s seconds of option 'timeout'", seconds);
+    os_error_prefix(error, "option 'timeout' (%s s) ran out", seconds);
     error->code = OS_ERR_TIMEOUT;
   }
   if (error->advice[0] == '\0')

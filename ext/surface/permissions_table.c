@@ -14,42 +14,36 @@
 #include "base/buffer.h"
 #include "base/json.h"
 
-enum probe_flag {
-  NEEDS_INDEX = 1,   /* tried only when the index exists: it would be created, or tell nothing */
-  EXPECT_REFUSAL = 2 /* success (2xx) would be a surprise: then nothing is concluded */
-};
-
 /* One right and the request that shows it. %s in path stands for the encoded name, in body for the bare one.
  */
 struct probe {
   const char *right;
   const char *method, *path, *body;
-  unsigned flags;
+  bool refused;    /* success (2xx) would be a surprise: then nothing is concluded */
   const char *use; /* what it is good for */
 };
 
 static const struct probe probes[] = {
-    {"cluster:monitor/main", "GET", "/", NULL, 0, "version and distribution are found out"},
+    {"cluster:monitor/main", "GET", "/", NULL, false, "version and distribution are found out"},
     {"cluster:monitor/health", "GET", "/_cluster/health/%s?timeout=1s", NULL, 0,
      "health is checked before a load"},
-    {"indices:admin/get", "HEAD", "/%s", NULL, 0, "whether the index exists"},
-    {"indices:admin/mappings/get", "GET", "/%s/_mapping", NULL, NEEDS_INDEX,
+    {"indices:admin/get", "HEAD", "/%s", NULL, false, "whether the index exists"},
+    {"indices:admin/mappings/get", "GET", "/%s/_mapping", NULL, false,
      "types of columns come from the mapping"},
-    {"indices:monitor/settings/get", "GET", "/%s/_settings", NULL, NEEDS_INDEX, "UUID and settings"},
-    {"indices:admin/aliases/get", "GET", "/%s/_alias", NULL, NEEDS_INDEX,
-     "whether an alias serves the index"},
-    {"indices:monitor/stats", "GET", "/%s/_stats/docs", NULL, NEEDS_INDEX, "whether others write meanwhile"},
-    {"indices:data/read/search", "GET", "/%s/_count", NULL, NEEDS_INDEX, "counts before and after a load"},
-    {"indices:admin/refresh", "POST", "/%s/_refresh", NULL, NEEDS_INDEX, "exact counts, os_refresh_index"},
-    {"indices:admin/create", "PUT", "/%s", "{\"settings\":{\"index\":{\"number_of_shards\":0}}}",
-     EXPECT_REFUSAL, "os_create_index, option create"},
-    {"indices:admin/settings/update", "PUT", "/%s/_settings", "{\"index\":{\"number_of_shards\":0}}",
-     NEEDS_INDEX | EXPECT_REFUSAL, "option tune_index"},
+    {"indices:monitor/settings/get", "GET", "/%s/_settings", NULL, false, "UUID and settings"},
+    {"indices:admin/aliases/get", "GET", "/%s/_alias", NULL, false, "whether an alias serves the index"},
+    {"indices:monitor/stats", "GET", "/%s/_stats/docs", NULL, false, "whether others write meanwhile"},
+    {"indices:data/read/search", "GET", "/%s/_count", NULL, false, "counts before and after a load"},
+    {"indices:admin/refresh", "POST", "/%s/_refresh", NULL, false, "exact counts, os_refresh_index"},
+    {"indices:admin/create", "PUT", "/%s", "{\"settings\":{\"index\":{\"number_of_shards\":0}}}", true,
+     "os_create_index, option create"},
+    {"indices:admin/settings/update", "PUT", "/%s/_settings", "{\"index\":{\"number_of_shards\":0}}", true,
+     "option tune_index"},
     {"indices:admin/aliases", "POST", "/_aliases",
      "{\"actions\":[{\"remove\":{\"index\":\"%s\",\"alias\":\"os-permission-probe\",\"must_exist\":true}}]}",
-     NEEDS_INDEX | EXPECT_REFUSAL, "os_switch_alias"},
+     true, "os_switch_alias"},
     {"indices:data/write/delete/byquery", "POST", "/%s/_delete_by_query", "{\"query\":{\"match_none\":{}}}",
-     NEEDS_INDEX, "os_cleanup, mode fresh"},
+     false, "os_cleanup, mode fresh"},
 };
 
 static int add_row(struct os_rows_call *call, const char *right, const char *verdict, const char *detail) {
@@ -102,7 +96,7 @@ static int judge(struct os_rows_call *call, const struct probe *probe, int rc, i
     sqlite3_snprintf((int)sizeof detail, detail, "%s (for: %s)", fault->text, probe->use);
   } else if (rc == OS_ERR_FORBIDDEN) {
     sqlite3_snprintf((int)sizeof detail, detail, "%s, but the index is blocked: %s", probe->use, fault->text);
-  } else if ((probe->flags & EXPECT_REFUSAL) && status < 400) {
+  } else if (probe->refused && status < 400) {
     verdict = "unknown";
     sqlite3_snprintf((int)sizeof detail, detail, "a request that should have been refused was answered %d",
                      status);
@@ -136,7 +130,9 @@ static int try_probe(struct os_rows_call *call, struct os_cluster *cluster, cons
     *call->error = fault;
     goto done;
   }
-  if (strcmp(probe->method, "HEAD") == 0) *exists = rc == OS_OK && status == 200;
+  /* Whoever may not ask for the index may still be let to search it. */
+  if (strcmp(probe->method, "HEAD") == 0 || strcmp(probe->right, "indices:data/read/search") == 0)
+    *exists = *exists || (rc == OS_OK && status == 200);
   rc = judge(call, probe, rc, status, &fault);
 done:
   os_buf_free(&path);
@@ -144,66 +140,77 @@ done:
   return rc;
 }
 
-/* ---- writing: one bulk request whose items cannot take effect ----------------------------------- */
+/* ---- writing: bulk requests whose one item cannot take effect ----------------------------------- */
 
 /* No document has this sequence number, so index and delete conflict (409); the update misses its document
-** (404). Nothing is written in either case, and a refused right is a 403 of the item or of the whole
-** request. */
-static const char bulk_body[] = "{\"index\":{\"_id\":\"os-permission-probe\",\"if_seq_no\":9007199254740991,"
-                                "\"if_primary_term\":1}}\n{}\n"
-                                "{\"update\":{\"_id\":\"os-permission-probe\"}}\n{\"doc\":{}}\n"
-                                "{\"delete\":{\"_id\":\"os-permission-probe\",\"if_seq_no\":9007199254740991,"
-                                "\"if_primary_term\":1}}\n";
+** (404). Nothing is written in any case. One item a request, because the rights are checked for all items of
+** a shard together, and the refusal then stands in each of them. */
+static const struct bulk_probe {
+  const char *right, *member, *body, *use;
+} bulk_probes[] = {
+    {"indices:data/write/index", "index",
+     "{\"index\":{\"_id\":\"os-permission-probe\",\"if_seq_no\":9007199254740991,\"if_primary_term\":1}}\n{}"
+     "\n",
+     "os_bulk_load"},
+    {"indices:data/write/update", "update", "{\"update\":{\"_id\":\"os-permission-probe\"}}\n{\"doc\":{}}\n",
+     "os_bulk_load with op update"},
+    {"indices:data/write/delete", "delete",
+     "{\"delete\":{\"_id\":\"os-permission-probe\",\"if_seq_no\":9007199254740991,\"if_primary_term\":1}}\n",
+     "on_changed replace"},
+};
+static const char bulk_right[] = "indices:data/write/bulk";
 
-static int judge_item(struct os_rows_call *call, const json_t *answer, size_t i, const char *member,
-                      const char *right, const char *use) {
-  const json_t *item = json_object_get(json_array_get(json_object_get(answer, "items"), i), member);
+static int judge_item(struct os_rows_call *call, const struct bulk_probe *probe, const json_t *answer) {
+  const json_t *item = json_object_get(json_array_get(json_object_get(answer, "items"), 0), probe->member);
   int64_t status = os_json_int(item, "status", 0);
   const char *type = os_json_string(item, "error/type", "");
   const char *reason = os_json_string(item, "error/reason", "no reason given");
   if (status == 403 && strcmp(type, "cluster_block_exception") != 0)
-    return add_row(call, right, "fail", reason);
+    return add_row(call, probe->right, "fail", reason);
   if (status == 404 || status == 409 || status == 403)
-    return add_row(call, right, "pass", status == 403 ? reason : use);
-  return add_row(call, right, "unknown", reason);
+    return add_row(call, probe->right, "pass", status == 403 ? reason : probe->use);
+  return add_row(call, probe->right, "unknown", reason);
 }
 
-static int try_bulk(struct os_rows_call *call, struct os_cluster *cluster, const char *index) {
-  static const char bulk_right[] = "indices:data/write/bulk";
-  static const char write_right[] = "indices:data/write/index";
-  static const char update_right[] = "indices:data/write/update";
-  static const char delete_right[] = "indices:data/write/delete";
-  static const char load_use[] = "os_bulk_load", update_use[] = "os_bulk_load with op update";
-  static const char delete_use[] = "on_changed replace";
+static int send_bulk(struct os_rows_call *call, struct os_cluster *cluster, const char *index, bool exists,
+                     const char *body, json_t **answer, struct os_error *fault) {
   struct os_buf path;
-  struct os_error fault = {0};
-  json_t *answer = NULL;
   os_buf_init(&path, 0);
-  put_format(&path, "/%s/_bulk", index, true);
-  int rc = path.failed ? os_fail_nomem(call->error) : OS_OK;
-  if (rc != OS_OK) goto done;
+  put_format(&path, exists ? "/%s/_bulk" : "/%s/_bulk?require_alias=true", index, true);
+  if (path.failed) return os_fail_nomem(call->error);
   struct os_cluster_call request = {.method = "POST",
                                     .path = path.data,
-                                    .body = bulk_body,
+                                    .body = body,
                                     .content_type = "application/x-ndjson",
                                     .idempotent = true};
-  rc = os_cluster_request(cluster, &request, NULL, &answer, &fault);
-  if (ends_enquiry(rc)) {
-    *call->error = fault;
-    goto done;
-  }
-  if (rc != OS_OK) {
-    rc = add_row(call, bulk_right, rc == OS_ERR_FORBIDDEN && !is_block(&fault) ? "fail" : "unknown",
-                 fault.text);
-    goto done;
-  }
-  rc = add_row(call, bulk_right, "pass", load_use);
-  if (rc == OS_OK) rc = judge_item(call, answer, 0, "index", write_right, load_use);
-  if (rc == OS_OK) rc = judge_item(call, answer, 1, "update", update_right, update_use);
-  if (rc == OS_OK) rc = judge_item(call, answer, 2, "delete", delete_right, delete_use);
-done:
-  json_decref(answer);
+  int rc = os_cluster_request(cluster, &request, NULL, answer, fault);
+  if (ends_enquiry(rc)) *call->error = *fault;
   os_buf_free(&path);
+  return rc;
+}
+
+/* An index that is not known to exist could be made by a bulk request. With require_alias the server refuses
+** the item instead, after it has let the request as such pass, so then only that is told. */
+static int try_bulk(struct os_rows_call *call, struct os_cluster *cluster, const char *index, bool exists) {
+  int rc = OS_OK;
+  for (size_t i = 0; i < sizeof bulk_probes / sizeof *bulk_probes && rc == OS_OK; i++) {
+    struct os_error fault = {0};
+    json_t *answer = NULL;
+    rc = send_bulk(call, cluster, index, exists, bulk_probes[i].body, &answer, &fault);
+    if (ends_enquiry(rc)) return rc;
+    bool done = rc != OS_OK || !exists;
+    if (rc != OS_OK)
+      rc = add_row(call, bulk_right, rc == OS_ERR_FORBIDDEN && !is_block(&fault) ? "fail" : "unknown",
+                   fault.text);
+    else if (!exists)
+      rc = add_row(call, bulk_right, "unknown",
+                   "the request is let in; whether for this index shows only when it is seen to exist");
+    else if (i == 0)
+      rc = add_row(call, bulk_right, "pass", "os_bulk_load");
+    if (rc == OS_OK && !done) rc = judge_item(call, &bulk_probes[i], answer);
+    json_decref(answer);
+    if (done) break;
+  }
   return rc;
 }
 
@@ -250,16 +257,9 @@ static int add_delete(struct os_rows_call *call, bool secured) {
 static int enquire(struct os_rows_call *call, struct os_cluster *cluster, const char *index) {
   bool exists = false, secured;
   int rc = add_identity(call, cluster, &secured);
-  for (size_t i = 0; i < sizeof probes / sizeof *probes && rc == OS_OK; i++) {
-    if ((probes[i].flags & NEEDS_INDEX) && !exists)
-      rc = add_row(call, probes[i].right, "unknown", "the index does not exist, or may not be seen");
-    else
-      rc = try_probe(call, cluster, &probes[i], index, &exists);
-  }
-  if (rc == OS_OK && exists)
-    rc = try_bulk(call, cluster, index);
-  else if (rc == OS_OK)
-    rc = add_row(call, "indices:data/write/bulk", "unknown", "the index does not exist, or may not be seen");
+  for (size_t i = 0; i < sizeof probes / sizeof *probes && rc == OS_OK; i++)
+    rc = try_probe(call, cluster, &probes[i], index, &exists);
+  if (rc == OS_OK) rc = try_bulk(call, cluster, index, exists);
   return rc == OS_OK ? add_delete(call, secured) : rc;
 }
 

@@ -82,10 +82,9 @@ static int write_setting(struct os_command *command, enum os_setting_id id) {
   if (rc != OS_OK) return rc;
   const char *now = shown(settings, id);
   const char *source = os_settings_source(settings, id);
-  return os_command_result(command, "success",
-                           json_pack("{s:s, s:s?, s:s}", "name", name, "value", now, "source", source),
-                           "%s is %s%s%s.", name, now != NULL ? "now " : "not set", now != NULL ? now : "",
-                           value == NULL ? " (back to where it came from)" : "");
+  json_t *response = json_pack("{s:s, s:s?, s:s}", "name", name, "value", now, "source", source);
+  if (now == NULL) return os_command_result(command, "success", response, "%s is not set.", name);
+  return os_command_result(command, "success", response, "%s is now %s (%s).", name, now, source);
 }
 
 int os_run_config(struct os_command *command) {
@@ -143,11 +142,17 @@ int os_run_ping(struct os_command *command) {
   rc = os_session_cluster_probe(command->session, &cluster, true, &command->error);
   if (rc == OS_OK) {
     json_t *response = describe_cluster(&cluster, os_clock_monotonic() - start);
-    rc = response == NULL
-             ? os_fail_nomem(&command->error)
-             : os_command_result(command, "success", response, "%s answers: %s%s%s.", cluster.endpoint->url,
-                                 cluster.caps.distribution, cluster.caps.version[0] != '\0' ? " " : "",
-                                 cluster.caps.version);
+    const char *version = cluster.caps.version;
+    if (response == NULL)
+      rc = os_fail_nomem(&command->error);
+    else if (version[0] == '\0')
+      rc = os_command_result(command, "success", response, "%s answers%s.", cluster.endpoint->url,
+                             cluster.caps.serverless
+                                 ? " as a serverless collection"
+                                 : "; what it is may be read with the right cluster:monitor/main");
+    else
+      rc = os_command_result(command, "success", response, "%s answers: %s %s.", cluster.endpoint->url,
+                             cluster.caps.distribution, version);
   }
   os_session_cluster_release(&cluster);
   return rc;

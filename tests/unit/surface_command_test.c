@@ -13,7 +13,7 @@
 #include "surface/command.h"
 #include "surface/ledger_tables.h"
 
-/* ---- commands to test with ---- */
+/* ---- commands to test with ---------------------------------------------------------------------- */
 
 static int runs;
 
@@ -85,7 +85,7 @@ static const struct os_command_info commands[] = {
     {"t_silent", 0, 0, "()", OS_COMMAND_REPEATABLE, NULL, 0, run_silent_failure},
 };
 
-/* ---- a connection with these commands ---- */
+/* ---- a connection with these commands ----------------------------------------------------------- */
 
 struct box {
   sqlite3 *db;
@@ -149,7 +149,7 @@ static const char *query(struct box *box, const char *sql) {
 
 #define SAYS(sql, expected) assert_string_equal(query(box, sql), expected)
 
-/* ---- tests ---- */
+/* ---- tests -------------------------------------------------------------------------------------- */
 
 /* Rule 10: SQLite evaluates t_once() twice for the flattened subquery; it must run once. */
 static void runs_once_a_statement(void **state) {
@@ -269,7 +269,7 @@ static void deadline(void **state) {
   struct box *box = *state;
   double start = os_clock_monotonic();
   const char *text = query(box, "SELECT t_wait('{\"timeout\":0.1}')");
-  assert_memory_equal(text, "t_wait: stopped after the 0.1", 29);
+  assert_memory_equal(text, "t_wait: option 'timeout' (0.100 s) ran out: ", 42);
   assert_int_equal(last_code, SQLITE_ERROR);
   assert_true(os_clock_monotonic() - start < 1.5);
 }
