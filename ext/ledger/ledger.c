@@ -5,7 +5,7 @@
 ** on trust: no triggers, no views, defensive mode, for the ledger may come with somebody else's database.
 */
 #include "ledger/ledger_int.h"
-#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,7 +39,7 @@ int os_ledger_new(struct os_ledger **out, const char *main_path, bool main_reado
   ledger->lock_fd = -1;
   ledger->pid = getpid();
   if (gethostname(ledger->host, sizeof ledger->host - 1) != 0 || ledger->host[0] == '\0')
-    strcpy(ledger->host, "localhost");
+    snprintf(ledger->host, sizeof ledger->host, "localhost");
   int rc = os_location_choose(ledger, main_path, main_readonly, setting, error);
   if (rc != OS_OK) {
     free_struct(ledger);

@@ -4,7 +4,6 @@
 ** that was deleted, a closing connection find nothing of ours open. Owns the copied rows of its cursors.
 */
 #include "surface/ledger_vtab.h"
-#include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buffer.h"
@@ -145,7 +144,7 @@ int os_ledger_vtab_best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   info->estimatedRows = key >= 0 ? 1 : job >= 0 ? 100 : 10000;
   info->estimatedCost = (double)info->estimatedRows * 10;
   if (key >= 0) info->idxFlags = SQLITE_INDEX_SCAN_UNIQUE;
-  info->idxStr = sqlite3_mprintf("%llx", (unsigned long long)info->colUsed);
+  info->idxStr = sqlite3_mprintf("%lld", (sqlite3_int64)info->colUsed);
   info->needToFreeIdxStr = 1;
   return info->idxStr != NULL ? SQLITE_OK : SQLITE_NOMEM;
 }
@@ -253,9 +252,11 @@ int os_ledger_vtab_filter(sqlite3_vtab_cursor *base, int plan, const char *wante
                           sqlite3_value **argv) {
   struct ledger_cursor *cursor = (struct ledger_cursor *)base;
   int at = 0;
+  int64_t columns;
   drop_arguments(cursor);
   cursor->plan = plan;
-  cursor->wanted = strtoull(wanted, NULL, 16);
+  if (wanted == NULL || !os_parse_int(wanted, &columns)) return SQLITE_INTERNAL;
+  cursor->wanted = (sqlite3_uint64)columns;
   if ((plan & PLAN_KEY) && at < argc && (cursor->key = sqlite3_value_dup(argv[at++])) == NULL)
     return SQLITE_NOMEM;
   if ((plan & PLAN_JOB) && at < argc && (cursor->job = sqlite3_value_dup(argv[at++])) == NULL)
