@@ -244,7 +244,7 @@ def test_proxy_from_the_environment_as_curl_does(bare_box, plain):
 def test_keep_alive_and_gzip_answers(bare_box):
     with Listener() as server:
         bare_box.sql("SELECT os_ping(); SELECT os_request('GET', '/a'); SELECT os_request('GET', '/b'); SELECT os_request('GET', '/c');",
-                     env={"OPENSEARCH_ENDPOINT": server.url})
+                     env={"OPENSEARCH_ENDPOINT": server.url, "HTTP_COMPRESS": "true"})
         assert server.connections == 1, "a connection for each request"
         assert all("gzip" in r[2].get("Accept-Encoding", "") for r in server.requests)
 
@@ -342,7 +342,7 @@ def test_options_are_checked(box, plain, index):
     box.load_fails(f, index, "batch_size", batch_size=0)
     box.load_fails(f, index, "mode", "append", mode="everything")
     box.load_fails(f, index, "max_failed", max_failed="lots")
-    with refusal("json"):
+    with refusal("options"):
         box.one("SELECT os_bulk_load('a.ndjson', ?, '{not json')", index)
     with refusal("os_bulk_load"):
         box.one("SELECT os_bulk_load(NULL, ?)", index)
