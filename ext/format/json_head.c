@@ -1,7 +1,6 @@
 /* json_head.c - what can be told of a JSON file from its first bytes: layout, whether the first record
-*carries an id,
-** its members' names. Pure; calls json_layout and json_scan. Lenient: what is broken, the parser will say in
-*its place.
+** carries an id, its members' names. Pure; calls json_layout and json_scan. Lenient: what is broken, the
+** parser will say in its place.
 */
 #include "format/json_impl.h"
 #include <string.h>
@@ -88,39 +87,40 @@ static bool is_empty(const struct head *head, const char *p, enum os_json_layout
   return p < head->end && (*p == ']' || *p == '}');
 }
 
-int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *bytes,
+int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
                          size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error) {
   enum os_json_layout layout = OS_JSON_UNDECIDED;
   bool keyed = options->id_field && !strcmp(options->id_field, "@key");
   int mark, code;
-  if (!len) bytes = "";
+  if (!len) head = "";
   memset(facts, 0, sizeof *facts);
-  struct head head = {.scan = os_malloc(sizeof *head.scan), .end = bytes + len};
-  if (!head.scan) return os_fail_nomem(error);
-  os_json_scan_init(head.scan);
+  struct head view = {.scan = os_malloc(sizeof *view.scan), .end = head + len};
+  if (!view.scan) return os_fail_nomem(error);
+  os_json_scan_init(view.scan);
   facts->format = format;
   facts->columns = json_array();
   if (!facts->columns) {
     code = os_fail_nomem(error);
     goto done;
   }
-  if ((code = os_json_mark(bytes, len, true, &mark, error))) goto done;
-  const char *p = skip_blanks(&head, bytes + mark);
-  if (p < head.end && *p == '\0') {
-    code = os_fail(error, OS_ERR_FORMAT, "byte %zu is NUL: this is not a JSON text", (size_t)(p - bytes));
+  if ((code = os_json_mark(head, len, true, &mark, error))) goto done;
+  const char *p = skip_blanks(&view, head + mark);
+  if (p < view.end && *p == '\0') {
+    code = os_fail(error, OS_ERR_FORMAT, "byte %zu is NUL: this is not a JSON text", (size_t)(p - head));
     goto done;
   }
   for (int attempt = 0; attempt < 2 && !code && layout == OS_JSON_UNDECIDED; attempt++)
-    code = os_json_layout(head.scan, format, options, p, head.end, is_all || attempt, &layout, error);
+    code = os_json_layout(view.scan, format, options, p, view.end, is_all || attempt, &layout, error);
   if (code) goto done;
   facts->root = root_of(layout);
-  facts->empty = is_empty(&head, p, layout);
-  const char *record = first_record(&head, p, layout);
-  if (record) code = list_members(&head, record, keyed ? NULL : options->id_field, facts, error);
+  facts->empty = is_empty(&view, p, layout);
+  const char *record = first_record(&view, p, layout);
+  if (record) code = list_members(&view, record, keyed ? NULL : options->id_field, facts, error);
   if (keyed && record && layout == OS_JSON_MEMBERS) facts->carries_id = true;
+  if (!code && view.scan->fault == OS_JSON_NOMEM) code = os_fail_nomem(error); /* not "cut off here" */
 done:
-  os_json_scan_free(head.scan);
-  os_free(head.scan);
+  os_json_scan_free(view.scan);
+  os_free(view.scan);
   if (code) os_head_facts_free(facts);
   return code;
 }

@@ -4,6 +4,7 @@
 ** json_words.c    sentences about faults
 ** json_record.c   from a scanned value to a record or a reject
 ** json_resync.c   setting a broken record aside and finding where the next one begins
+** json_head.c     what the first bytes tell
 ** json_parser.c   the walk through the file that calls them
 */
 #ifndef OS_FORMAT_JSON_IMPL_H
@@ -26,14 +27,12 @@ enum os_json_layout {
 };
 
 /* json_layout.c: from the first bytes without blanks. OS_JSON_UNDECIDED: more bytes are needed (never when
- *at_end).
- ** The answer depends on the bytes alone, not on how many of them happened to be in the window. */
+** at_end). The answer depends on the bytes alone, not on how many of them happened to be in the window. */
 int os_json_layout(struct os_json_scan *scan, enum os_format format, const struct os_parse_options *options,
                    const char *p, const char *end, bool at_end, enum os_json_layout *out,
                    struct os_error *error);
 /* Bytes of the byte order mark at the beginning of a file: 3 or 0. -1: more bytes are needed. UTF-16 and
- *UTF-32 are
- ** OS_ERR_FORMAT. */
+** UTF-32 are OS_ERR_FORMAT. */
 int os_json_mark(const char *head, size_t len, bool at_end, int *bytes, struct os_error *error);
 
 /* Where something stands, as people count: lines and columns (in bytes) from 1, bytes from 0. */

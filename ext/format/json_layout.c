@@ -1,11 +1,10 @@
 /* json_layout.c - which layout a JSON file has: an array of documents, one document, documents one after
- *another,
- ** or an object whose members are the documents. Pure; decides from a file's first bytes. Calls json_scan.
- **
- ** The same file must be read the same way whatever the size of the window and wherever a load was resumed,
- *so the
- ** rule is a function of the bytes: an object is looked at member by member up to OS_JSON_LOOK bytes.
- */
+** another, or an object whose members are the documents. Pure; decides from a file's first bytes. Calls
+** json_scan.
+**
+** The same file must be read the same way whatever the size of the window and wherever a load was resumed,
+** so the rule is a function of the bytes: an object is looked at member by member up to OS_JSON_LOOK bytes.
+*/
 #include "format/json_impl.h"
 #include <string.h>
 
@@ -97,6 +96,7 @@ int os_json_layout(struct os_json_scan *scan, enum os_format format, const struc
     else if (root == OS_ROOT_AUTO && !lines) {
       bool keyed = options->id_field && !strcmp(options->id_field, "@key"); /* then a single member will do */
       *out = look_inside(scan, p, end, at_end, keyed ? 1 : 2);
+      if (scan->fault == OS_JSON_NOMEM) return os_fail_nomem(error);
     }
   }
   return OS_OK;

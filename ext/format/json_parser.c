@@ -1,11 +1,10 @@
 /* json_parser.c - the walk through a JSON or NDJSON file: array of documents, documents one after another,
- *one
- ** document, object of documents. Finds each record's place and end, and resumes at any record's end.
- **
- ** A step looks at the byte at `at` and either moves on, or waits for more bytes without having moved, so
- *that the
- ** result is the same wherever the caller's windows happen to end. Calls the other json_*.c files and base/.
- */
+** one document, object of documents. Finds each record's place and end, and resumes at any record's end.
+**
+** A step looks at the byte at `at` and either moves on, or waits for more bytes without having moved, so
+** that the result is the same wherever the caller's windows happen to end. Calls the other json_*.c files
+** and base/.
+*/
 #include "format/json_impl.h"
 #include <string.h>
 #include "base/alloc.h"
@@ -124,9 +123,8 @@ static enum scanned scan_value(struct os_json_parser *j, const char *p) {
   return good ? SCANNED : SCAN_FAULT;
 }
 
-/* Where the record that ends at p really ends: with the comma (in a container) and the line break that belong
- *to it,
- ** if they stand within reach. False: more bytes are needed to tell. */
+/* Where the record that ends at p really ends: with the comma (in a container) and the line break that
+** belong to it, if they stand within reach. False: more bytes are needed to tell. */
 static bool find_end(const struct os_json_parser *j, const char *p, bool container, const char **out,
                      bool *comma) {
   const char *end = j->end, *q = p;

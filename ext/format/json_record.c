@@ -1,7 +1,6 @@
 /* json_record.c - from a scanned JSON value to a record or a reject: the rules about ids, routing, version
- *and the
- ** source member. Calls json_scan and base/; hands the result to the parser's sink.
- */
+** and the source member. Calls json_scan and base/; hands the result to the parser's sink.
+*/
 #include "format/json_impl.h"
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,17 +1,12 @@
 /* json_resync.c - setting a broken document aside, among documents one after another, and finding where the
- *next
- ** one begins. Calls base/; works on the parser's window and may go on over several of them.
- **
- ** In NDJSON the next line is the next document, and nothing else may be guessed from a broken one. But such
- *files
- ** also hold documents spread over lines, and an object inside a broken one must never be taken for a
- *document of its
- ** own. Brackets and indentation tell them apart: while brackets are open, a line that is indented deeper
- *than the
- ** broken document's first line still belongs to it, so does the line with its closing bracket, and after a
- *fault on
- ** a later line only a '{' begins anew.
- */
+** next one begins. Calls base/; works on the parser's window and may go on over several of them.
+**
+** In NDJSON the next line is the next document, and nothing else may be guessed from a broken one. But such
+** files also hold documents spread over lines, and an object inside a broken one must never be taken for a
+** document of its own. Brackets and indentation tell them apart: while brackets are open, a line that is
+** indented deeper than the broken document's first line still belongs to it, so does the line with its
+** closing bracket, and after a fault on a later line only a '{' begins anew.
+*/
 #include "format/json_impl.h"
 #include <string.h>
 
@@ -115,9 +110,7 @@ static bool pass_line(struct os_json_parser *j) { /* false: it goes on behind th
 
 enum os_json_step os_json_resync(struct os_json_parser *j) {
   while (j->at < j->end) {
-    if (!j->fresh) {
-      pass_line(j);
-    } else if (*j->at == '\n') { /* a blank line */
+    if (!j->fresh || *j->at == '\n') { /* a line of the record, or a blank one */
       pass_line(j);
     } else if (os_json_blank(*j->at)) {
       j->fresh_indent++;

@@ -1,12 +1,9 @@
 /* json_scan.c - the strict JSON splitter of json_scan.h: the hot path of every JSON load.
 **
-** One pass over the bytes, no tree, no recursion: nesting is a bit a level. Strings are skimmed sixteen bytes
-*at a
-** time for the four things that matter in them (quote, backslash, control character, non-ASCII), everything
-*else is
-** a jump on one byte. Blanks outside strings are dropped, because a `_bulk` body is NDJSON and a line break
-*inside
-** a document would end its line. Calls base/ only.
+** One pass over the bytes, no tree, no recursion: nesting is a bit a level. Strings are skimmed sixteen
+** bytes at a time for the four things that matter in them (quote, backslash, control character, non-ASCII),
+** everything else is a jump on one byte. Blanks outside strings are dropped, because a `_bulk` body is
+** NDJSON and a line break inside a document would end its line. Calls base/ only.
 */
 #include "format/json_scan.h"
 #include <string.h>
@@ -25,6 +22,7 @@ struct output {      /* where the document is assembled once something had to go
 void os_json_scan_init(struct os_json_scan *scan) {
   scan->picks = 0;
   scan->pick_lengths = 0;
+  scan->fault = OS_JSON_FINE;
   os_buf_init(&scan->scratch, 0);
 }
 
@@ -85,7 +83,7 @@ static unsigned unit_at(const char *hex) { /* four digits that the scan has chec
 }
 
 /* The character at *text (which moves on) as UTF-8 in out[4]; the text has been validated. Returns its
- * length. */
+** length. */
 static size_t decode_next(const char **text, const char *end, char out[4]) {
   const char *p = *text;
   if (*p != '\\') {
@@ -166,7 +164,7 @@ static const char *fail_at(struct os_json_scan *s, enum os_json_fault fault, con
 static const char IN_STRING[] = "the closing quote of a string";
 
 /* Length of the UTF-8 sequence at p, 0: none begins here, -1: so far good, but the input ends. RFC 3629
- * section 4. */
+** section 4. */
 static inline int utf8_length(const unsigned char *p, const unsigned char *end) {
   unsigned char lead = p[0], low = 0x80, high = 0xBF;
   if (lead < 0xC2 || lead > 0xF4) return 0;

@@ -1,13 +1,11 @@
-/* json_scan.h - the strict splitter: validates one JSON value (RFC 8259, RFC 3629), says where it ends, hands
- *it
- ** out on one line without blanks, and reads or cuts a few of its top-level members on the way.
- **
- ** Pure and restartable: it keeps nothing of the input between calls. A value that needs no change is handed
- *out as
- ** a slice of the input; one that does is assembled in `scratch`. OS_PAD bytes behind the input must be
- *readable.
- ** Private to format/. One scan per thread; it is large (the nesting bits), so keep it on the heap.
- */
+/* json_scan.h - the strict splitter: validates one JSON value (RFC 8259, RFC 3629), says where it ends,
+** hands it out on one line without blanks, and reads or cuts a few of its top-level members on the way.
+**
+** Pure and restartable: it keeps nothing of the input between calls. A value that needs no change is handed
+** out as a slice of the input; one that does is assembled in `scratch`. OS_PAD bytes behind the input must
+** be readable. Private to format/. One scan per thread; it is large (the nesting bits), so keep it on the
+** heap.
+*/
 #ifndef OS_FORMAT_JSON_SCAN_H
 #define OS_FORMAT_JSON_SCAN_H
 #include <stdbool.h>
@@ -81,14 +79,13 @@ void os_json_scan_free(struct os_json_scan *scan);
 int os_json_scan_pick(struct os_json_scan *scan, const char *name, bool cut);
 
 /* Scan the value that begins at p (no blanks before it). False: see fault. A bare number that reaches `end`
- *is
- ** complete for the scan; only the caller knows whether more digits may follow. */
+** is complete for the scan; only the caller knows whether more digits may follow. */
 bool os_json_scan(struct os_json_scan *scan, const char *p, const char *end);
 
 enum os_json_kind os_json_kind_of(char first);
 const char *os_json_kind_name(enum os_json_kind kind); /* "an array", "a number" … */
 /* Length in bytes of a JSON string's content once its escapes are decoded to UTF-8 (a lone surrogate counts
- * 3). */
+** 3). */
 size_t os_json_decoded_len(const char *text, size_t len);
 /* RFC 8259 section 2: blank, tab, line feed, carriage return. */
 static inline bool os_json_blank(char c) {

@@ -24,7 +24,7 @@ struct os_parse_options {
   const char *id_field;      /* NULL: none; "@key": the member name in an object of objects */
   const char *routing_field; /* NULL: none. Stays in the document unless it is `_routing` */
   const char *version_field; /* NULL: none. Stays in the document unless it is `_version` */
-  const char *source_field;  /* NULL: none; member that gets source_name */
+  const char *source_field;  /* NULL: none; member that gets source_name, also in place of one that is there */
   char delimiter;            /* CSV; 0: ',' (TSV: tab) */
   char quote;                /* CSV; 0: '"' */
   bool no_quote;             /* CSV: option quote is null */
@@ -45,7 +45,8 @@ struct os_parser;
 /* `source_name` is copied. `start` is the decompressed offset at which the first window begins and `start_line` its
 ** line: 0 and 1, or a record boundary of an earlier run (resume). A CSV parser that starts inside a file needs
 ** `head`: the file's first bytes, up to the header's end at least, from which it also samples types, exactly as a
-** parser from the start would. For a start at 0, head may be the first window (types are sampled from it). */
+** parser from the start would. For a start at 0, head may be the first window (types are sampled from it).
+** A JSON parser that starts inside a file tells the file's layout from `head`, too: its first 64 KiB at least. */
 struct os_parser_start {
   const char *source_name;
   uint64_t offset, line;

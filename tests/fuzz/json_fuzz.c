@@ -1,15 +1,14 @@
 /* json_fuzz.c - the JSON splitter and parser against any bytes at all.
 **
 ** Of an input the first byte chooses options, the second the size of the windows; the rest is the file.
-*Checked are:
+** Checked are:
 ** - the verdict on the text as one value is jansson's (but for limits that jansson alone has);
 ** - records, rejects and error are the same in one window and in many;
 ** - ranges partition the file and raw is the file's bytes;
 ** - a document is its raw text without the id, as jansson understands both; scanned again it stays as it is.
 **
 ** With clang it is a libFuzzer target. With -DOS_FUZZ_MAIN it brings its own loop, with changes from a fixed
-*seed:
-** json_fuzz SECONDS [CORPUS…], or json_fuzz n200000 for a number of rounds.
+** seed: json_fuzz SECONDS [CORPUS…], or json_fuzz n200000 for a number of rounds.
 */
 #include <stdbool.h>
 #include <stdint.h>

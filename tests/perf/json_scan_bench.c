@@ -5,8 +5,7 @@
 **     build/unit-obj/rooms.a -ljansson -lcsv -lisal -lzstd -lm -pthread
 **   build/json_scan_bench file.ndjson …
 ** For each file: records, MB/s in one pass over windows of 1 MiB, with the id member cut, and MB/s with a
-*copy of
-** each document, which is what filling a batch costs on top.
+** copy of each document, which is what filling a batch costs on top.
 */
 #include <stdio.h>
 #include <stdlib.h>

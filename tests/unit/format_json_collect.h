@@ -1,12 +1,11 @@
 /* format_json_collect.h - runs the JSON parser over a text in windows of any size and writes down all it
- *hands out.
- **
- ** A window is copied to memory of its own with nothing but the promised pad behind it, filled with bytes
- *that would
- ** mislead a scanner that believed them. What every record and reject must fulfil, whatever the text, is
- *checked here:
- ** raw is the file's bytes at its offset, lines are counted exactly, ranges do not overlap.
- */
+** hands out.
+**
+** A window is copied to memory of its own with nothing but the promised pad behind it, filled with bytes
+** that would mislead a scanner that believed them. What every record and reject must fulfil, whatever the
+** text, is checked here: raw is the file's bytes at its offset, lines are counted exactly, ranges do not
+** overlap.
+*/
 #ifndef TESTS_FORMAT_JSON_COLLECT_H
 #define TESTS_FORMAT_JSON_COLLECT_H
 #include <setjmp.h>

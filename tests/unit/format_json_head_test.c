@@ -153,11 +153,14 @@ static void test_no_memory(void **state) {
     struct os_head_facts facts;
     struct os_error error;
     os_alloc_fail_after(n, 1);
-    int code = examine(OS_FORMAT_JSON, &options, "[ { \"a\" : [ 1 ] } ]", 19, true, &facts, &error);
+    int code =
+        examine(OS_FORMAT_JSON, &options, "[ { \"a\" : [ 1 ] , \"_id\" : 2 } ]", 31, true, &facts, &error);
     os_alloc_fail_after(-1, 0);
     if (code) {
       assert_int_equal(code, OS_ERR_NOMEM);
       failures++;
+    } else {
+      assert_true(facts.carries_id);
     }
     os_head_facts_free(&facts);
   }
