@@ -209,8 +209,7 @@ static void set_journal(struct os_ledger *ledger) {
   const char *sql =
       os_location_is_network(ledger->path) ? "PRAGMA journal_mode = DELETE" : "PRAGMA journal_mode = WAL";
   double until = os_clock_monotonic() + OS_LEDGER_BUSY_MS / 1000.0;
-  int rc;
-  while ((rc = sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) & 0xff) == SQLITE_BUSY &&
+  while ((sqlite3_exec(ledger->db, sql, NULL, NULL, NULL) & 0xff) == SQLITE_BUSY &&
          os_clock_monotonic() < until)
     os_clock_sleep_ms(10);
 }

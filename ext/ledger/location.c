@@ -177,7 +177,8 @@ int os_location_choose(struct os_ledger *ledger, const char *main_path, bool mai
       rc = state_path(&ledger->path, error);
     }
   }
-  if (rc == OS_OK) rc = resolve(&ledger->path, error);
+  if (ledger->path == NULL) return rc != OS_OK ? rc : os_fail_nomem(error);
+  rc = resolve(&ledger->path, error);
   if (rc != OS_OK) return rc;
   if (has_main && is_main(ledger->path, main_path)) {
     os_fail(error, OS_ERR_ARGUMENT, "OS_LEDGER names the database itself, '%s'", main_path);

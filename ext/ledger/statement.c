@@ -164,6 +164,7 @@ void os_ledger_done(sqlite3_stmt *stmt) {
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...) {
   struct os_error unwanted;
+  os_error_clear(&unwanted);
   if (error == NULL) error = &unwanted;
   va_list values;
   va_start(values, types);

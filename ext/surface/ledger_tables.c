@@ -232,6 +232,7 @@ static int ledgerUpdate(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
 
 /* ---- modules ------------------------------------------------------------------------------------------- */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names and initialisers, not expressions */
 #define CONNECT(method, table)                                                                               \
   static int method(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out,           \
                     char **message) {                                                                        \
@@ -256,6 +257,7 @@ const sqlite3_module os_jobs_module = MODULE(jobsConnect, NULL);
 const sqlite3_module os_job_files_module = MODULE(jobFilesConnect, NULL);
 const sqlite3_module os_audit_module = MODULE(auditConnect, NULL);
 const sqlite3_module os_dlq_failures_module = MODULE(failuresConnect, ledgerUpdate);
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct {
   const char *name;
