@@ -11,7 +11,7 @@
 
 .print
 .print -- 1. The cluster
-SELECT os_ping() AS cluster;
+SELECT json_extract(os_ping(), '$.message') AS cluster;
 
 .print
 .print -- 2. A CSV file with a header: 336,776 flights. The file says NA where it knows nothing.
@@ -54,7 +54,7 @@ SELECT json_extract(os_bulk_load(:data || '/cities500.json', 'demo-cities', json
 SELECT 'demo-flights' AS index_name, os_count('demo-flights') AS documents
 UNION ALL
 SELECT 'demo-cities', os_count('demo-cities');
-SELECT os_count('demo-flights', '{"query":{"range":{"arr_delay":{"gte":120}}}}') AS "flights two hours late or more";
+SELECT os_count('demo-flights', '{"range":{"arr_delay":{"gte":120}}}') AS "flights two hours late or more";
 
 .print
 .print -- 5. A file with broken records: what can be indexed is, what is refused is kept.
@@ -72,7 +72,7 @@ SELECT json_extract(os_bulk_load(:examples || '/orders.csv', 'demo-orders', json
   }
 }')), '$.message') AS orders;
 .mode column
-SELECT line, doc_id, error_type, substr(error_reason, 1, 60) AS error_reason
+SELECT line, doc_id, error_type, substr(error_reason, 1, 75) AS error_reason
 FROM dlq_failures
 WHERE index_name = 'demo-orders' AND resolved_at IS NULL
 ORDER BY line;
