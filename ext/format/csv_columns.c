@@ -16,8 +16,8 @@ static int not_text(struct os_error *error, const char *seen) {
   return os_advise(error, "convert it, for instance with: iconv -f UTF-16 -t UTF-8 old.csv > new.csv");
 }
 
-/* Length of a byte order mark that can be skipped: that of UTF-8. UTF-16 and UTF-32 begin with FF FE or FE
- * FF. */
+/* Length of a byte order mark that can be skipped: that of UTF-8. UTF-16 and UTF-32 begin with FF FE or
+** FE FF. */
 static int check_mark(const char *head, size_t len, size_t *skip, struct os_error *error) {
   *skip = len >= 3 && !memcmp(head, "\xEF\xBB\xBF", 3) ? 3 : 0;
   if (len >= 2 && (!memcmp(head, "\xFF\xFE", 2) || !memcmp(head, "\xFE\xFF", 2)))
@@ -79,10 +79,11 @@ static int check_double(const struct os_csv_columns *columns, struct os_error *e
   int code = seen ? OS_OK : os_fail_nomem(error);
   for (size_t i = 0; !code && i < columns->count; i++) {
     const char *name = columns->column[i].name;
+    char shown[OS_CSV_SHOWN];
     const json_t *first = json_object_get(seen, name);
     if (first) {
-      code = os_fail(error, OS_ERR_FORMAT, "the header's columns %d and %zu are both named '%.200s'",
-                     (int)json_integer_value(first), i + 1, name);
+      code = os_fail(error, OS_ERR_FORMAT, "the header's columns %d and %zu are both named '%s'",
+                     (int)json_integer_value(first), i + 1, os_csv_show_name(shown, name));
       os_advise(error, "give each column its own name, in the header or with the option columns");
     } else if (json_object_set_new(seen, name, json_integer((json_int_t)i + 1)))
       code = os_fail_nomem(error);
@@ -139,9 +140,8 @@ static long find_column(const struct os_csv_columns *columns, const char *name) 
   return OS_CSV_NO_COLUMN;
 }
 
-/* OpenSearch refuses `_routing` and `_version` inside a document ("Field [_routing] is a metadata field"), so
- *they
- ** leave it; a column of another name serves as both. */
+/* OpenSearch refuses `_routing` and `_version` inside a document ("Field [_routing] is a metadata
+** field"), so they leave it; a column of another name serves as both. */
 static long find_role(struct os_csv_columns *columns, const char *field, const char *metadata) {
   long at = find_column(columns, field);
   if (at != OS_CSV_NO_COLUMN && !strcmp(field, metadata)) columns->column[at].cut = true;
@@ -194,7 +194,9 @@ static int begin_guesses(const struct os_csv_columns *columns, const struct os_p
     enum os_csv_type type = OS_CSV_STRING;
     os_csv_guess_begin(&guess[i], options->mapping, name);
     if (wanted && !os_csv_type_from_word(json_string_value(wanted), &type)) {
-      os_fail(error, OS_ERR_ARGUMENT, "types: the type of column '%.200s' is not known", name);
+      char shown[OS_CSV_SHOWN];
+      os_fail(error, OS_ERR_ARGUMENT, "types: the type of column '%s' is not known",
+              os_csv_show_name(shown, name));
       return os_advise(error, "choose one of string, number, boolean, json, date");
     }
     if (wanted) os_csv_guess_force(&guess[i], type);
@@ -269,7 +271,8 @@ static int read_header(struct os_csv_columns *columns, struct os_csv_reader *rea
     case OS_CSV_FAULT: return header_fault(&row, error);
     case OS_CSV_MORE:
       *incomplete = !is_all;
-      columns->blank = is_all;
+      if (!is_all) return OS_OK;
+      columns->blank = true;
       break;
     case OS_CSV_ROW:
       if (!options->column_count) {
@@ -305,6 +308,7 @@ int os_csv_columns_read(struct os_csv_columns *columns, enum os_format format,
   code = decide_types(columns, &reader, options, error);
 done:
   os_csv_reader_free(&reader);
+  if (code) os_csv_columns_free(columns);
   return code;
 }
 

@@ -1,7 +1,6 @@
-/* csv_columns.h - the columns of one CSV file: names from the header or the options, types, and which of them
- *is the
- ** id, the routing and the version.
- */
+/* csv_columns.h - the columns of one CSV file: names from the header or the options, types, and which of
+** them is the id, the routing and the version.
+*/
 #ifndef OS_FORMAT_CSV_COLUMNS_H
 #define OS_FORMAT_CSV_COLUMNS_H
 #include <stdbool.h>
@@ -21,10 +20,10 @@ struct os_csv_columns {
   bool any_json;                   /* a column is sent as JSON */
 };
 
-/* From the file's first bytes. *incomplete: the header does not end within head[0..len); nothing was made.
- *Errors:
- ** OS_ERR_FORMAT (UTF-16, NUL bytes, names that are empty, double or not UTF-8, quoting in the header),
- ** OS_ERR_ARGUMENT (neither header nor columns, an unknown type, delimiter and quote that are the same). */
+/* From the file's first bytes. *incomplete: the header does not end within head[0..len); nothing was
+** made. Errors: OS_ERR_FORMAT (UTF-16, NUL bytes, names that are empty, double or not UTF-8, quoting in
+** the header), OS_ERR_ARGUMENT (neither header nor columns, an unknown type, delimiter and quote that are
+** the same). */
 int os_csv_columns_read(struct os_csv_columns *columns, enum os_format format,
                         const struct os_parse_options *options, const char *head, size_t len, bool is_all,
                         bool *incomplete, struct os_error *error);

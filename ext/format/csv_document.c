@@ -4,7 +4,19 @@
 #include <jansson.h>
 #include "base/alloc.h"
 #include "base/simd.h"
+#include "base/text.h"
 #include "format/record.h"
+
+const char *os_csv_show_name(char out[OS_CSV_SHOWN], const char *name) {
+  size_t len = strlen(name);
+  bool cut = len >= OS_CSV_SHOWN;
+  if (cut) len = OS_CSV_SHOWN - sizeof "…";
+  len = os_utf8_check(name, len); /* not in the middle of a character */
+  memcpy(out, name, len);
+  memcpy(out + len, cut ? "…" : "", cut ? sizeof "…" : 1);
+  os_text_clean(out);
+  return out;
+}
 
 /* ---- the tree of nested names ---- */
 
@@ -58,10 +70,11 @@ static bool can_nest(const struct os_csv_column *column) {
 }
 
 static int conflict(const struct os_csv_column *column, size_t a, size_t b, struct os_error *error) {
+  char first[OS_CSV_SHOWN], second[OS_CSV_SHOWN];
   os_fail(error, OS_ERR_FORMAT,
-          "columns %zu '%.200s' and %zu '%.200s' cannot both be in one document: one of them "
-          "would be a value and an object at once",
-          a + 1, column[a].name, b + 1, column[b].name);
+          "columns %zu '%s' and %zu '%s' cannot both be in one document: one of them would be a value and an "
+          "object at once",
+          a + 1, os_csv_show_name(first, column[a].name), b + 1, os_csv_show_name(second, column[b].name));
   return os_advise(error,
                    "pass {\"nested_columns\": false}, or name the columns anew with the option columns");
 }
@@ -131,8 +144,9 @@ static int write_tail(struct os_csv_layout *layout, const struct tree *tree,
     const json_t *taken = json_object_get(tree->by_path, source_field);
     if (taken) {
       size_t index = tree->node[json_integer_value(taken)].column;
-      os_fail(error, OS_ERR_FORMAT, "column %zu '%.200s' has the name that source_field asks for", index + 1,
-              column[index].name);
+      char shown[OS_CSV_SHOWN];
+      os_fail(error, OS_ERR_FORMAT, "column %zu '%s' has the name that source_field asks for", index + 1,
+              os_csv_show_name(shown, column[index].name));
       return os_advise(error, "choose another source_field, or leave it out");
     }
     if (tree->count > 1) os_buf_putc(&layout->text, ',');

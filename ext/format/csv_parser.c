@@ -1,8 +1,7 @@
 /* csv_parser.c - the parser of CSV and TSV behind parser.h: rows to records, faults to rejects.
 **
-** May call: csv_columns (names, types), csv_reader (rows), csv_document (JSON), base. Owns the columns, the
-*layout and
-** the buffers of the record at hand.
+** May call: csv_columns (names, types), csv_reader (rows), csv_document (JSON), base. Owns the columns,
+** the layout and the buffers of the record at hand.
 */
 #include <stdarg.h>
 #include <stdio.h>
@@ -55,31 +54,33 @@ static int reject(struct csv_parser_state *parser, const struct os_csv_row *row,
 
 #define LINE(number) ((unsigned long long)(number))
 
-static const char *column_name(const struct csv_parser_state *parser, size_t column) {
-  return column < parser->columns.count ? parser->columns.column[column].name : "(behind the last one)";
+static const char *column_name(const struct csv_parser_state *parser, size_t column, char out[OS_CSV_SHOWN]) {
+  if (column >= parser->columns.count) return "behind the last one";
+  return os_csv_show_name(out, parser->columns.column[column].name);
 }
 
 static int reject_fault(struct csv_parser_state *parser, const struct os_csv_row *row) {
   size_t column = row->fault_cell;
+  char name[OS_CSV_SHOWN];
   switch (row->fault) {
   case OS_CSV_BAD_QUOTE:
     return reject(
         parser, row, "csv_bad_quote",
-        "line %llu, byte %zu, column %zu (%.100s): a quote inside a cell without quotes, or text behind a "
+        "line %llu, byte %zu, column %zu (%s): a quote inside a cell without quotes, or text behind a "
         "closing quote; enclose the cell in quotes and double those inside it",
-        LINE(row->fault_line), row->fault_byte, column + 1, column_name(parser, column));
+        LINE(row->fault_line), row->fault_byte, column + 1, column_name(parser, column, name));
   case OS_CSV_OPEN_QUOTE:
     return reject(
         parser, row, "csv_unterminated_quote",
-        "the quote opened in line %llu, column %zu (%.100s), is not closed before the end of the file; close "
+        "the quote opened in line %llu, column %zu (%s), is not closed before the end of the file; close "
         "it, or double it if it belongs to the text (reading went on in the next line)",
-        LINE(row->fault_line), column + 1, column_name(parser, column));
+        LINE(row->fault_line), column + 1, column_name(parser, column, name));
   case OS_CSV_OPEN_LONG:
     return reject(
         parser, row, "csv_unterminated_quote",
-        "the quote opened in line %llu, column %zu (%.100s), is not closed within %zu bytes; close it, or "
+        "the quote opened in line %llu, column %zu (%s), is not closed within %zu bytes; close it, or "
         "double it if it belongs to the text (reading went on in the next line)",
-        LINE(row->fault_line), column + 1, column_name(parser, column), parser->dialect.max_record);
+        LINE(row->fault_line), column + 1, column_name(parser, column, name), parser->dialect.max_record);
   case OS_CSV_TOO_LONG:
   case OS_CSV_NO_FAULT: break;
   }
@@ -107,11 +108,12 @@ static int reject_byte(struct csv_parser_state *parser, const struct os_csv_row 
       line++;
       line_start = i + 1;
     }
+  char name[OS_CSV_SHOWN];
   struct os_csv_walk walk = {0};
   while (os_csv_walk_next(&parser->dialect, row, &walk) && walk.end <= bad) {
   }
-  return reject(parser, row, type, "line %llu, byte %zu, column %zu (%.100s): 0x%02X %s", LINE(line),
-                bad - line_start + 1, walk.cell, column_name(parser, walk.cell - 1),
+  return reject(parser, row, type, "line %llu, byte %zu, column %zu (%s): 0x%02X %s", LINE(line),
+                bad - line_start + 1, walk.cell, column_name(parser, walk.cell - 1, name),
                 (unsigned)(unsigned char)row->raw[bad], what);
 }
 
@@ -191,10 +193,12 @@ static int take_row(struct csv_parser_state *parser, const struct os_csv_row *ro
                        "is not valid UTF-8 here; convert the file to UTF-8 (iconv), or mend this record");
   if (row->cells != parser->columns.count) return reject_count(parser, row);
   long id = parser->columns.id;
+  char name[OS_CSV_SHOWN];
   if (id != OS_CSV_NO_COLUMN && row->cell[id].len > OS_ID_MAX)
     return reject(parser, row, "id_too_long",
-                  "line %llu: the id in column %ld (%.100s) has %zu bytes, OpenSearch takes at most %d",
-                  LINE(row->line), id + 1, column_name(parser, (size_t)id), row->cell[id].len, OS_ID_MAX);
+                  "line %llu: the id in column %ld (%s) has %zu bytes, OpenSearch takes at most %d",
+                  LINE(row->line), id + 1, column_name(parser, (size_t)id, name), row->cell[id].len,
+                  OS_ID_MAX);
   return hand_out(parser, row, error);
 }
 

@@ -7,7 +7,7 @@
 ** - it takes an open quote at the end for a cell: the reader sees that the row did not end;
 ** - after an error its state is spoilt: csv_fini() without callbacks puts it back;
 ** - its cell buffer grows by a fixed step: the step is raised for long lines, else a large cell costs
-*quadratic time.
+** quadratic time.
 */
 #include "format/csv_reader.h"
 #include <string.h>
@@ -168,9 +168,8 @@ static void plain_cell(struct os_csv_reader *reader, const char *line, size_t fr
   cell->bare = from == to;
 }
 
-/* Text without quotes: nothing but delimiters means anything in it. Cells that a delimiter ends are taken;
- *returns
- ** where the one behind the last delimiter begins. */
+/* Text without quotes: nothing but delimiters means anything in it. Cells that a delimiter ends are
+** taken; returns where the one behind the last delimiter begins. */
 static size_t cut_plain(struct os_csv_reader *reader, const char *text, size_t from, size_t to) {
   for (size_t at = from; at < to; at += OS_SIMD_WIDTH) {
     uint32_t mask = os_simd_mask_eq(os_simd_load(text + at), (unsigned char)reader->dialect.delimiter);
@@ -218,9 +217,8 @@ static enum os_csv_event finish(struct os_csv_reader *reader, struct os_csv_row 
   return row->fault ? OS_CSV_FAULT : OS_CSV_ROW;
 }
 
-/* The row from `start` is refused; reading goes on behind the line in which the faulty cell begins, because a
- *stray
- ** quote must not swallow the good rows after it. */
+/* The row from `start` is refused; reading goes on behind the line in which the faulty cell begins,
+** because a stray quote must not swallow the good rows after it. */
 static enum os_csv_event refuse(struct os_csv_reader *reader, struct os_csv_row *row, enum os_csv_fault fault,
                                 size_t start, const struct opening *open) {
   reset(reader);
@@ -249,7 +247,7 @@ static size_t cut_before_quote(struct os_csv_reader *reader, size_t from, size_t
 }
 
 /* Where the first cell behind the last quote of the line begins; `to`: there is none, or it is not worth
- * while. */
+** while. */
 static size_t behind_quotes(const struct os_csv_reader *reader, size_t from, size_t to) {
   enum { WORTH_WHILE = 2 * OS_SIMD_WIDTH };
   unsigned char quote = (unsigned char)reader->dialect.quote;
@@ -272,11 +270,10 @@ static bool give(struct os_csv_reader *reader, const char *bytes, size_t len, si
   return taken == len && !reader->no_memory;
 }
 
-/* Take one line of the row that begins at `start` apart; false: a fault at *fault_at (or no memory). libcsv
- *gets what
- ** lies between the first and the last quote; around them only delimiters count, and cutting there is far
- *faster.
- ** All cells of a row together are never longer than its raw bytes, so `text` gets its room here. */
+/* Take one line of the row that begins at `start` apart; false: a fault at *fault_at (or no memory).
+** libcsv gets what lies between the first and the last quote; around them only delimiters count, and
+** cutting there is far faster. All cells of a row together are never longer than its raw bytes, so `text`
+** gets its room here. */
 static bool feed(struct os_csv_reader *reader, const struct piece *piece, size_t start, size_t *fault_at) {
   size_t row_len = piece->next - start, from = piece->begin;
   if (!os_buf_reserve(&reader->text, row_len + 1 - reader->text.len)) {

@@ -1,11 +1,10 @@
-/* csv_reader.h - rows out of the bytes of a CSV file: cells, lines, offsets, and what is wrong with a row.
+/* csv_reader.h - rows out of the bytes of a CSV file: cells, lines, offsets, and what is wrong with a
+** row.
 **
-** RFC 4180 with LF, CR and CRLF. Lines with a quote go through libcsv in strict mode, a line at a time, so
-*that each
-** row knows its lines; a line that begins a row and has no quote is only cut at its delimiters. Works on a
-*window
-** that its caller owns; see parser.h for how windows follow one another. OS_PAD bytes behind it must be
-*readable.
+** RFC 4180 with LF, CR and CRLF. Lines with a quote go through libcsv in strict mode, a line at a time,
+** so that each row knows its lines; a line that begins a row and has no quote is only cut at its
+** delimiters. Works on a window that its caller owns; see parser.h for how windows follow one another.
+** OS_PAD bytes behind it must be readable.
 */
 #ifndef OS_FORMAT_CSV_READER_H
 #define OS_FORMAT_CSV_READER_H
@@ -82,8 +81,8 @@ void os_csv_reader_free(struct os_csv_reader *reader);
 /* The bytes to read next; `offset` and `line` are those of window[0]. */
 void os_csv_reader_window(struct os_csv_reader *reader, const char *window, size_t len, bool at_end,
                           uint64_t offset, uint64_t line);
-/* The next row. Afterwards reader->pos and reader->line say where it ended; after OS_CSV_MORE, what is done
- * with. */
+/* The next row. Afterwards reader->pos and reader->line say where it ended; after OS_CSV_MORE, what is
+** done with. */
 enum os_csv_event os_csv_reader_next(struct os_csv_reader *reader, struct os_csv_row *row);
 
 /* Going through a row's raw bytes once more, cell by cell: for what libcsv does not tell. Begin with {0}. */

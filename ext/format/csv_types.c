@@ -86,10 +86,8 @@ bool os_csv_scan_json(struct os_json_scan *scan, const char *text, size_t len, b
 /* ---- the index's mapping ---- */
 
 /* Field types of the OpenSearch "Mappings and field types" pages whose values are plain text or a single
- *number or
- ** truth value. Every type that is not listed (object, nested, geo_point, flat_object, ranges, vectors …)
- *takes an
- ** object or an array, and some of those also take text. */
+** number or truth value. Every type that is not listed (object, nested, geo_point, flat_object, ranges,
+** vectors …) takes an object or an array, and some of those also take text. */
 static const struct {
   const char *name;
   enum os_csv_type type;

@@ -1,7 +1,6 @@
-/* csv_types.h - which JSON type the cells of a CSV column are sent as. Decided once per column, never cell by
- *cell:
- ** by the option `types`, else by the index's mapping, else by the file's first rows. Pure.
- */
+/* csv_types.h - which JSON type the cells of a CSV column are sent as. Decided once per column, never
+** cell by cell: by the option `types`, else by the index's mapping, else by the file's first rows. Pure.
+*/
 #ifndef OS_FORMAT_CSV_TYPES_H
 #define OS_FORMAT_CSV_TYPES_H
 #include <jansson.h>
@@ -40,15 +39,13 @@ enum os_csv_type os_csv_guess_end(const struct os_csv_guess *guess);
 
 /* The number grammar of RFC 8259 section 6, whole text. */
 bool os_csv_is_number(const char *text, size_t len);
-/* A number that every reader keeps to the last digit: no exponent, at most 18 digits for an integer and 15
- *for a
- ** decimal (what a double holds), not "-0". Only such cells make a column of text a column of numbers. */
+/* A number that every reader keeps to the last digit: no exponent, at most 18 digits for an integer and
+** 15 for a decimal (what a double holds), not "-0". Only such cells make a column of text a column of
+** numbers. */
 bool os_csv_is_plain_number(const char *text, size_t len);
 bool os_csv_is_boolean(const char *text, size_t len);
-/* Is the whole text one JSON value? container: only an object or array counts. When true, scan->doc is the
- *value on
- ** one line, valid until the next scan. When false, look at scan->fault for OS_JSON_NOMEM. OS_PAD bytes
- *behind text
- ** must be readable. */
+/* Is the whole text one JSON value? container: only an object or array counts. When true, scan->doc is
+** the value on one line, valid until the next scan. When false, look at scan->fault for OS_JSON_NOMEM.
+** OS_PAD bytes behind text must be readable. */
 bool os_csv_scan_json(struct os_json_scan *scan, const char *text, size_t len, bool container);
 #endif

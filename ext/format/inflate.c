@@ -1,9 +1,8 @@
 /* inflate.c - see inflate.h: plain, gzip and zstd behind one streaming call.
 **
-** May call: base, isa-l (igzip), libzstd. Owns the decoder's state. gzip is RFC 1952, whose section 2.2 makes
-*a file a
-** sequence of members; zstd is RFC 8878, whose section 3 makes it a sequence of frames, some of them to be
-*skipped.
+** May call: base, isa-l (igzip), libzstd. Owns the decoder's state. gzip is RFC 1952, whose section 2.2
+** makes a file a sequence of members; zstd is RFC 8878, whose section 3 makes it a sequence of frames,
+** some of them to be skipped.
 */
 #include "format/inflate.h"
 #include <string.h>

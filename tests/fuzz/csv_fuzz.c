@@ -1,8 +1,6 @@
-/* csv_fuzz.c - any bytes as CSV, under any dialect: documents are valid JSON on one line, offsets go forward,
-*raw bytes
-** are those of the file, and windows of any size give the same. Byte 0 and 1 of the input choose the options,
-*byte 2
-** the window.
+/* csv_fuzz.c - any bytes as CSV, under any dialect: documents are valid JSON on one line, offsets go
+** forward, raw bytes are those of the file, and windows of any size give the same. Byte 0 and 1 of the
+** input choose the options, byte 2 the window.
 */
 #include <stdint.h>
 #include <stdio.h>

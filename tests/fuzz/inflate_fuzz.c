@@ -1,8 +1,6 @@
-/* inflate_fuzz.c - any bytes as gzip or zstd, in steps of any size: the same end and the same bytes as in one
-*go, and
-** never a call without progress; any bytes through gzip and back. Byte 0 of the input chooses the form, 1 and
-*2 the
-** steps.
+/* inflate_fuzz.c - any bytes as gzip or zstd, in steps of any size: the same end and the same bytes as in
+** one go, and never a call without progress; any bytes through gzip and back. Byte 0 of the input chooses
+** the form, 1 and 2 the steps.
 */
 #include <stdint.h>
 #include <stdio.h>

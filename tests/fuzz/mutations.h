@@ -1,8 +1,6 @@
-/* mutations.h - a fuzz target's own loop, for where libFuzzer is not to be had: seeds are mutated in a fixed
-*order, so
-** that a failure comes again. Include it behind LLVMFuzzerTestOneInput() and a table `seeds`; main() exists
-*under
-** -DOS_FUZZ_MAIN. Use: TARGET [SECONDS (10)]; TARGET FILE runs one input.
+/* mutations.h - a fuzz target's own loop, for where libFuzzer is not to be had: seeds are mutated in a
+** fixed order, so that a failure comes again. Include it behind LLVMFuzzerTestOneInput() and a table
+** `seeds`; main() exists under -DOS_FUZZ_MAIN. Use: TARGET [SECONDS (10)]; TARGET FILE runs one input.
 */
 #ifndef OS_TESTS_FUZZ_MUTATIONS_H
 #define OS_TESTS_FUZZ_MUTATIONS_H

@@ -1,7 +1,7 @@
-/* format_csv_collect.h - runs the CSV parser over a text in windows of any size and writes down what it hands
- *out.
- ** The pad behind each window is filled with bytes that would matter if they were read as input.
- */
+/* format_csv_collect.h - runs the CSV parser over a text in windows of any size and writes down what it
+** hands out. The pad behind each window is filled with bytes that would matter if they were read as
+** input.
+*/
 #ifndef OS_TESTS_FORMAT_CSV_COLLECT_H
 #define OS_TESTS_FORMAT_CSV_COLLECT_H
 #include <stdarg.h>

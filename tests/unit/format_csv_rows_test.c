@@ -1,7 +1,6 @@
-/* format_csv_rows_test.c - CSV rows to records and rejects. Every case runs in windows of every size and is
- *resumed
- ** behind each of its records; the outcome must be the same to the byte.
- */
+/* format_csv_rows_test.c - CSV rows to records and rejects. Every case runs in windows of every size and
+** is resumed behind each of its records; the outcome must be the same to the byte.
+*/
 #include <csv.h>
 #include "format_csv_collect.h"
 
@@ -234,6 +233,7 @@ static void bad_headers(void **state) {
   refuses(&usual, TEXT("a,,c\n"), OS_ERR_FORMAT, "column 2 has no name");
   refuses(&usual, TEXT("a,  ,c\n"), OS_ERR_FORMAT, "column 2 has no name");
   refuses(&usual, TEXT("a,b, a\n"), OS_ERR_FORMAT, "columns 1 and 3 are both named 'a'");
+  refuses(&usual, TEXT("\"a\nb\",x,\"a\nb\"\n"), OS_ERR_FORMAT, "columns 1 and 3 are both named 'a b'");
   refuses(&usual, TEXT("a,b\xE9\n"), OS_ERR_FORMAT, "column 2 is not valid UTF-8 (its byte 2 is 0xE9)");
   refuses(&usual,
           TEXT("\xFF\xFE"
@@ -256,6 +256,21 @@ static void bad_headers(void **state) {
   source.source_field = "b";
   refuses(&source, TEXT("a,b.c\n1,2\n"), OS_ERR_FORMAT,
           "column 2 'b.c' has the name that source_field asks for");
+}
+
+/* A message holds the beginning of a long name, and never half a character. */
+static void long_names(void **state) {
+  (void)state;
+  char text[2][300], header[700];
+  for (size_t shift = 0; shift < 2; shift++) {
+    memset(text[shift], 'x', shift);
+    for (size_t i = shift; i < 280; i += 2)
+      memcpy(text[shift] + i, "\xC3\xA9", 3);
+    snprintf(header, sizeof header, "%s,%s\n", text[shift], text[shift]);
+    refuses(&usual, header, strlen(header), OS_ERR_FORMAT,
+            shift ? "named 'x\xC3\xA9\xC3" : "named '\xC3\xA9\xC3");
+    refuses(&usual, header, strlen(header), OS_ERR_FORMAT, "\xC3\xA9…'");
+  }
 }
 
 static void nulls(void **state) {
@@ -535,9 +550,8 @@ static bool plain_libcsv(const char *text, size_t len, bool trim, struct os_buf 
   return fine;
 }
 
-/* Random texts of the characters that matter: the outcome is the same in every window, and what libcsv alone
- *makes
- ** of the text when it finds no fault in it. */
+/* Random texts of the characters that matter: the outcome is the same in every window, and what libcsv
+** alone makes of the text when it finds no fault in it. */
 static void any_window(void **state) {
   (void)state;
   static const char alphabet[] = "aab1,,\"\"\n\n\r x";
@@ -590,12 +604,12 @@ int main(void) {
       cmocka_unit_test(empty_files),  cmocka_unit_test(wrong_number_of_cells),
       cmocka_unit_test(bad_quotes),   cmocka_unit_test(open_quotes),
       cmocka_unit_test(bad_bytes),    cmocka_unit_test(bad_headers),
-      cmocka_unit_test(nulls),        cmocka_unit_test(nesting),
-      cmocka_unit_test(metadata),     cmocka_unit_test(long_ids),
-      cmocka_unit_test(long_records), cmocka_unit_test(many_columns),
-      cmocka_unit_test(large_cells),  cmocka_unit_test(without_head),
-      cmocka_unit_test(sink_stops),   cmocka_unit_test(no_memory),
-      cmocka_unit_test(any_window),
+      cmocka_unit_test(nulls),        cmocka_unit_test(long_names),
+      cmocka_unit_test(nesting),      cmocka_unit_test(metadata),
+      cmocka_unit_test(long_ids),     cmocka_unit_test(long_records),
+      cmocka_unit_test(many_columns), cmocka_unit_test(large_cells),
+      cmocka_unit_test(without_head), cmocka_unit_test(sink_stops),
+      cmocka_unit_test(no_memory),    cmocka_unit_test(any_window),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

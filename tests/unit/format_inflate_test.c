@@ -1,7 +1,6 @@
-/* format_inflate_test.c - gzip and zstd: round trips in the smallest steps, several members, and every kind
- *of damage.
- ** zlib-made members are held as bytes, so that isa-l does not only read what isa-l wrote.
- */
+/* format_inflate_test.c - gzip and zstd: round trips in the smallest steps, several members, and every
+** kind of damage. zlib-made members are held as bytes, so that isa-l does not only read what isa-l wrote.
+*/
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
