@@ -237,16 +237,21 @@ static int decide_types(struct os_csv_columns *columns, struct os_csv_reader *re
   bool all_decided = false;
   struct os_csv_guess *guess = os_calloc(columns->count, sizeof *guess);
   struct os_json_scan *scan = os_malloc(sizeof *scan);
-  int code = guess && scan ? OS_OK : os_fail_nomem(error);
-  if (scan) os_json_scan_init(scan);
-  if (!code) code = begin_guesses(columns, options, guess, &all_decided, error);
+  int code = OS_ERR_NOMEM;
+  if (!guess || !scan) {
+    os_fail_nomem(error);
+    goto done;
+  }
+  os_json_scan_init(scan);
+  code = begin_guesses(columns, options, guess, &all_decided, error);
   if (!code && !all_decided) code = sample(columns, reader, options, guess, scan, error);
   for (size_t i = 0; !code && i < columns->count; i++) {
     enum os_csv_type type = os_csv_guess_end(&guess[i]);
     columns->column[i].type = type;
     if (type == OS_CSV_JSON || type == OS_CSV_CONTAINER) columns->any_json = true;
   }
-  if (scan) os_json_scan_free(scan);
+  os_json_scan_free(scan);
+done:
   os_free(scan);
   os_free(guess);
   return code;

@@ -164,18 +164,22 @@ int os_csv_layout_make(struct os_csv_layout *layout, const struct os_csv_column 
                        struct os_error *error) {
   struct tree tree = {0};
   struct node root = {"", 0, 0, false, NONE, NONE, NONE, NONE};
-  int code = OS_OK;
+  int code = OS_ERR_NOMEM;
   memset(layout, 0, sizeof *layout);
   os_buf_init(&layout->text, 0);
   layout->step = os_calloc(count + 1, sizeof *layout->step);
   tree.by_path = json_object();
-  if (!layout->step || !tree.by_path || node_add(&tree, &root) == NONE) code = os_fail_nomem(error);
+  if (!layout->step || !tree.by_path || node_add(&tree, &root) == NONE || !tree.node) {
+    os_fail_nomem(error);
+    goto done;
+  }
+  code = OS_OK;
   for (size_t i = 0; !code && i < count; i++)
     if (!column[i].cut) code = tree_insert(&tree, column, i, nested, error);
-  if (!code) {
-    write_fragments(layout, &tree);
-    code = write_tail(layout, &tree, column, source_field, source_name, error);
-  }
+  if (code) goto done;
+  write_fragments(layout, &tree);
+  code = write_tail(layout, &tree, column, source_field, source_name, error);
+done:
   json_decref(tree.by_path);
   os_free(tree.node);
   return code;

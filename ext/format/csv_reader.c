@@ -145,7 +145,7 @@ static void take_cell(void *bytes, size_t len, void *ctx) {
   cell->at = reader->text.len;
   cell->len = len;
   cell->bare = !bytes;
-  if (len) memcpy(reader->text.data + reader->text.len, bytes, len);
+  if (bytes) memcpy(reader->text.data + reader->text.len, bytes, len);
   reader->text.len += len;
 }
 
