@@ -62,7 +62,8 @@ static void check_verdict(struct os_json_scan *scan, const char *text, size_t le
                  strstr(error.text, "Unicode");
     MUST(limit, "accepted what jansson refuses");
   }
-  MUST(ours || !tree, "refused what jansson accepts");
+  bool cut = memchr(text, '\0', len); /* jansson takes a NUL behind a number for the end of the text */
+  MUST(ours || !tree || cut, "refused what jansson accepts");
   json_decref(tree);
 }
 
