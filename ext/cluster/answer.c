@@ -2,7 +2,6 @@
  * Pure. */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include "base/json.h"
 #include "base/text.h"
 #include "cluster/cluster.h"
@@ -90,7 +89,12 @@ static bool read_reason(const json_t *root, char *type, char *reason) {
 }
 
 static bool is_html(const char *content_type, const char *body, size_t len) {
-  if (content_type && !strncasecmp(content_type, "text/html", 9)) return true;
+  static const char html[] =
+      "text/html"; /* parameters may follow; case does not count (RFC 9110 section 8.3.1) */
+  size_t same = 0;
+  while (content_type && html[same] && os_to_lower(content_type[same]) == html[same])
+    same++;
+  if (!html[same]) return true;
   while (len && os_is_space(*body))
     body++, len--;
   return len && *body == '<';

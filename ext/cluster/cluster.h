@@ -1,11 +1,11 @@
-/* cluster.h - typed calls of the OpenSearch REST API. Decides nothing: each function makes one request (or a
-** fixed short sequence), checks that the answer is what the API promises, and gives it back typed.
+/* cluster.h - typed calls of the OpenSearch REST API. Decides nothing: each function makes one request
+** (or a fixed short sequence), checks that the answer is what the API promises, and gives it back typed.
 **
-** Keeper's thread; every call waits, and ends within 100 ms of an interruption (struct os_probe).
-** `name` is always a concrete index name or alias; it is percent-encoded here.
-** Errors: transport faults as they come; an HTTP status >= 400 becomes the fitting os_code with the server's
-** own reason in the text ("PUT /x: 400 illegal_argument_exception: …") and advice on 401, 403 and TLS; an answer
-** that is not JSON ("HTML from a proxy?") is OS_ERR_ANSWER with its first line.
+** Keeper's thread; every call waits, and ends within 100 ms of an interruption (struct os_probe). `name`
+** is always a concrete index name or alias; it is percent-encoded here. Errors: transport faults as they
+** come; an HTTP status >= 400 becomes the fitting os_code with the server's own reason in the text ("PUT
+** /x: 400 illegal_argument_exception: …") and advice on 401, 403 and TLS; an answer that is not JSON
+** ("HTML from a proxy?") is OS_ERR_ANSWER with its first line.
 */
 #ifndef OS_CLUSTER_CLUSTER_H
 #define OS_CLUSTER_CLUSTER_H
@@ -18,8 +18,8 @@
 
 struct os_capabilities {
   bool probed;
-  char distribution[32];  /* opensearch, elasticsearch, serverless, unknown */
-  char version[32];       /* "2.19.4"; empty when unknown */
+  char distribution[32]; /* opensearch, elasticsearch, serverless, unknown */
+  char version[32];      /* "2.19.4"; empty when unknown */
   int major, minor;
   bool serverless;
   char cluster_name[128];
@@ -34,64 +34,70 @@ struct os_cluster { /* one connection to one cluster; cheap to make; not owned b
   struct os_capabilities caps;
 };
 
-/* Any request. *answer (may be NULL) gets the parsed JSON body (new reference; NULL when the body is empty),
-** *status (may be NULL) the HTTP status. A status >= 400 is an error unless it is listed in the 0-terminated
-** `allowed` (may be NULL). body is JSON text or NULL. timeout 0: the endpoint's. Retries 429/502/503/504 and
-** refused connections with backoff, up to endpoint->max_retries, only when `idempotent`. */
+/* Any request. *answer (may be NULL) gets the parsed JSON body (new reference; NULL when the body is
+** empty), *status (may be NULL) the HTTP status. A status >= 400 is an error unless it is listed in the
+** 0-terminated `allowed` (may be NULL). body is JSON text or NULL. timeout 0: the endpoint's. Retries
+** 429/502/503/504 and refused connections with backoff, up to endpoint->max_retries, only when
+** `idempotent`. */
 struct os_cluster_call {
   const char *method, *path, *body;
-  size_t body_len;           /* 0 with a body: strlen */
-  const char *content_type;  /* NULL: application/json */
+  size_t body_len;          /* 0 with a body: strlen */
+  const char *content_type; /* NULL: application/json */
   double timeout;
   bool idempotent;
   const int *allowed;
-  const char *what;          /* for messages; NULL: "METHOD path" */
+  const char *what; /* for messages; NULL: "METHOD path" */
 };
-int os_cluster_request(struct os_cluster *cluster, const struct os_cluster_call *call, int *status, json_t **answer,
-                       struct os_error *error);
+int os_cluster_request(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
+                       json_t **answer, struct os_error *error);
 /* The same, but the body of the answer as text (os_free it): os_request() and anything not JSON. */
-int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_call *call, int *status, char **text,
-                            struct os_error *error);
+int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
+                            char **text, struct os_error *error);
 
-/* Is it the name of one index, alias or data stream? Empty names, patterns, lists, paths, and what OpenSearch
-** forbids are OS_ERR_ARGUMENT; the message names the character. Every function below that takes a name checks it so
-** before anything is sent. Pure. */
+/* Is it the name of one index, alias or data stream? Empty names, patterns, lists, paths, and what
+** OpenSearch forbids are OS_ERR_ARGUMENT; the message names the character. Every function below that
+** takes a name checks it so before anything is sent. Pure. */
 int os_cluster_check_name(const char *name, struct os_error *error);
 
 /* Turn a finished bulk or plain HTTP answer with status >= 400 into an error as described above. Pure. */
-int os_cluster_answer_error(int status, const char *content_type, const char *body, size_t len, const char *what,
-                            struct os_error *error);
+int os_cluster_answer_error(int status, const char *content_type, const char *body, size_t len,
+                            const char *what, struct os_error *error);
 
 /* The same for who knows the endpoint: 401 names the user, and its password never shows. */
 int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, const char *content_type,
                                 const char *body, size_t len, const char *what, struct os_error *error);
 
-/* GET /: fills cluster->caps; a 404 there is Serverless. Once per connection unless `again`. A user who may not read
-** it (403) gets distribution "unknown" and no error: much works without. A server that is no OpenSearch is
-** OS_ERR_ANSWER. */
+/* GET /: fills cluster->caps; a 404 there is Serverless. Once per connection unless `again`. A user who
+** may not read it (403) gets distribution "unknown" and no error: much works without. A server that is no
+** OpenSearch is OS_ERR_ANSWER. */
 int os_cluster_probe(struct os_cluster *cluster, bool again, struct os_error *error);
 
 /* What a name stands for. */
 enum os_name_kind { OS_NAME_MISSING, OS_NAME_INDEX, OS_NAME_ALIAS, OS_NAME_DATA_STREAM };
 struct os_resolved {
   enum os_name_kind kind;
-  json_t *aliases;     /* of a concrete index: {alias: {filter?, is_write_index?, …}} ; {} when none; NULL unknown */
-  json_t *indices;     /* of an alias or data stream: array of concrete names */
+  /* of a concrete index: {alias: {filter?, is_write_index?, …}}, {} when none; NULL: unknown */
+  json_t *aliases;
+  json_t *indices;       /* of an alias or data stream: array of concrete names */
   char write_index[256]; /* of an alias or data stream: where writes go; empty when there is none */
-  char uuid[64];       /* of a concrete index (or the write index), when it could be read */
+  char uuid[64];         /* of a concrete index (or the write index), when it could be read */
 };
 void os_resolved_free(struct os_resolved *resolved);
 /* GET /name/_alias + _settings (falls back to HEAD /name and _resolve where rights are narrow). */
-int os_cluster_resolve(struct os_cluster *cluster, const char *name, struct os_resolved *out, struct os_error *error);
+int os_cluster_resolve(struct os_cluster *cluster, const char *name, struct os_resolved *out,
+                       struct os_error *error);
 
-int os_cluster_index_exists(struct os_cluster *cluster, const char *name, bool *exists, struct os_error *error);
-int os_cluster_index_create(struct os_cluster *cluster, const char *name, const char *body, struct os_error *error);
+int os_cluster_index_exists(struct os_cluster *cluster, const char *name, bool *exists,
+                            struct os_error *error);
+int os_cluster_index_create(struct os_cluster *cluster, const char *name, const char *body,
+                            struct os_error *error);
 int os_cluster_index_delete(struct os_cluster *cluster, const char *name, struct os_error *error);
 /* {"settings":{…},"mappings":{…},"aliases":{…}} of one concrete index; new reference. */
 int os_cluster_index_get(struct os_cluster *cluster, const char *name, json_t **out, struct os_error *error);
 /* The mappings object alone (of the write index, for an alias or data stream). */
 int os_cluster_mapping(struct os_cluster *cluster, const char *name, json_t **out, struct os_error *error);
-int os_cluster_settings_put(struct os_cluster *cluster, const char *name, const char *body, struct os_error *error);
+int os_cluster_settings_put(struct os_cluster *cluster, const char *name, const char *body,
+                            struct os_error *error);
 int os_cluster_refresh(struct os_cluster *cluster, const char *name, struct os_error *error);
 /* GET _count; query NULL or a JSON query object text. */
 int os_cluster_count(struct os_cluster *cluster, const char *name, const char *query, int64_t *count,
@@ -100,14 +106,18 @@ int os_cluster_count(struct os_cluster *cluster, const char *name, const char *q
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error);
 /* Primaries' counters from _stats: documents, deleted documents, operations ever indexed and deleted
 ** (to tell whether others write too). */
-struct os_index_stats { int64_t docs, deleted, index_total, delete_total, size_bytes; };
-int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_index_stats *out, struct os_error *error);
+struct os_index_stats {
+  int64_t docs, deleted, index_total, delete_total, size_bytes;
+};
+int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_index_stats *out,
+                     struct os_error *error);
 
 /* Start as a task and give its id ("node:number"), e.g. POST /x/_delete_by_query?wait_for_completion=false */
 int os_cluster_task_start(struct os_cluster *cluster, const char *method, const char *path, const char *body,
                           char task[128], struct os_error *error);
-/* GET _tasks/id. completed false: *status is {total, created, deleted, …} so far. completed true: succeeded only
-** as rule 6 of the architecture says; else an error with the first failure. status: new reference. */
+/* GET _tasks/id. completed false: *status is {total, created, deleted, …} so far. completed true:
+** succeeded only as rule 6 of the architecture says; else an error with the first failure. status: new
+** reference. */
 int os_cluster_task_poll(struct os_cluster *cluster, const char *task, bool *completed, json_t **status,
                          struct os_error *error);
 int os_cluster_task_cancel(struct os_cluster *cluster, const char *task, struct os_error *error);

@@ -8,6 +8,7 @@
 enum { QUOTED_BYTES = 200, MAX_CAUSES = 8 };
 
 void os_copy_bytes(char *out, size_t size, const char *text, size_t len) {
+  if (!size) return;
   if (len >= size) {
     len = size - 1;
     while (len && ((unsigned char)text[len] & 0xC0) == 0x80)
