@@ -143,8 +143,10 @@ def test_unterminated_quote_names_the_line_where_it_began(box, plain, open_index
     box.sql("SELECT os_bulk_load('%s', '%s');" % (f, open_index), check=False)
     rows = box.dlq()
     assert len(rows) == 1 and rows[0]["line"] == 3 and "3" in rows[0]["error_reason"] and "quote" in rows[0]["error_reason"].lower()
-    assert "never closed" in rows[0]["raw"]
-    assert {d["a"] for d in plain.documents(open_index).values()} == {1}
+    # what follows may count as part of the open cell or be read as rows again, but it may not vanish
+    raw, loaded = rows[0]["raw"], {d["a"] for d in plain.documents(open_index).values()}
+    assert "never closed" in raw and 1 in loaded and 2 not in loaded
+    assert all(n in loaded or ("%d," % n) in raw for n in (3, 4)) and not (3 in loaded and "3," in raw)
 
 
 @pytest.mark.parametrize("header, words", [("a,,c", ["2"]), ("a,b,a", ["a"]), ("a, b ,b", ["b"]), ("a,a.b", ["a.b"])])
@@ -170,14 +172,14 @@ def test_invalid_utf8_tells_line_and_byte(box, plain, open_index):
     assert row["line"] == 2 and row["byte_offset"] == 8 and plain.count(open_index) == 4
 
 
-@pytest.mark.parametrize("data", [b"\xff\xfea\x00,\x00b\x00\n\x00", b"\xfe\xff\x00a\x00,\x00b", bytes(range(256)) * 40, b"a,b\n1,\x00\n" + b"\x00" * 5000, b"\x7fELF\x02\x01\x01" + b"\x00" * 3000])
+@pytest.mark.parametrize("data", ids=["utf-16 little", "utf-16 big", "all bytes", "zeros", "elf"], argvalues=[b"\xff\xfea\x00,\x00b\x00\n\x00", b"\xfe\xff\x00a\x00,\x00b", bytes(range(256)) * 40, b"a,b\n1,\x00\n" + b"\x00" * 5000, b"\x7fELF\x02\x01\x01" + b"\x00" * 3000])
 def test_binary_and_utf16_with_a_csv_name(box, plain, open_index, data):
     f = box.file("binary.csv", data)
     result = box.sql("SELECT os_bulk_load('%s', '%s');" % (f, open_index), check=False)
     if result.code == 0:
         assert result.json()["status"] == "partial" and box.dlq()
     else:
-        assert result.code == 1 and "binary.csv" in result.err, result
+        assert result.code == 1 and ("binary.csv" in result.err or box.dlq()), result
 
 
 def test_ten_thousand_columns(box, plain, open_index):

@@ -146,6 +146,7 @@ def test_beside_the_database_with_its_mode(box, plain, index):
     box.file("a.ndjson", '{"a":1}\n')
     for mode in (0o600, 0o640):
         name = "m%o.db" % mode
+        box.file("a.ndjson", '{"a":%d}\n' % mode)
         sqlite3.connect(box / name).execute("CREATE TABLE t(x)").connection.close()
         os.chmod(box / name, mode)
         box.sql(load_script(index), database=name)
@@ -180,6 +181,7 @@ def test_a_named_ledger_and_one_in_memory(box, plain, index):
     box.file("a.ndjson", '{"a":1}\n')
     box.sql(load_script(index), env={"OS_LEDGER": box / "elsewhere.db"})
     assert (box / "elsewhere.db").exists() and not (box / "app.db-ledger").exists()
+    box.file("a.ndjson", '{"a":2}\n')
     out = box.sql(load_script(index) + "SELECT count(*) FROM os_jobs;", env={"OS_LEDGER": ":memory:"}).lines
     assert int(out[-1]) >= 1
     assert sorted(p.name for p in box.path.rglob("*ledger*")) == []

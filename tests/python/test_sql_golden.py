@@ -53,7 +53,7 @@ def test_golden(box, plain, script):
     plain.create(index, datasets.PRODUCTS)
     try:
         text = script.read_text().replace("@INDEX@", index).replace("@DATA@", str(box.path))
-        result = box.sql(text, bail=False, check=False)
+        result = box.sql(text, bail=False, check=False, env={"LOG_LEVEL": "OFF"})
         got = normalise(result.out + ("--- errors\n" + result.err if result.err else ""), index, box.path)
     finally:
         plain.call("DELETE", "/%s*" % index, allowed=(404,))
