@@ -208,13 +208,13 @@ static void put_digits(char *out, uint64_t value, int width) {
 /* The computed id: 16 characters that stand for source and content, then the offset, zero-padded so that ids
  *of one
  ** source sort in its order (12 digits; more when a source is longer than a terabyte). */
-static void put_computed_id(struct os_buf *out, const struct os_source *source, uint64_t offset) {
+void os_feeder_put_computed_id(struct os_buf *out, const char *prefix, uint64_t offset) {
   char digits[20];
   int width = COMPUTED_DIGITS;
   for (uint64_t limit = 1000000000000u; offset >= limit && width < 20; limit *= 10)
     width++;
   put_digits(digits, offset, width);
-  os_buf_append(out, source->id_prefix, OS_ID_PREFIX);
+  os_buf_append(out, prefix, OS_ID_PREFIX);
   os_buf_append(out, digits, (size_t)width);
 }
 
@@ -238,7 +238,7 @@ static void build_action(struct os_feeder *feeder, enum os_op op, bool computed,
   os_buf_puts(out, "\":{");
   if (computed) {
     os_buf_puts(out, "\"_id\":\"");
-    put_computed_id(out, &options->sources[feeder->source], record->offset);
+    os_feeder_put_computed_id(out, options->sources[feeder->source].id_prefix, record->offset);
     os_buf_putc(out, '"');
     first = false;
   } else if (record->id.text) {
@@ -246,7 +246,7 @@ static void build_action(struct os_feeder *feeder, enum os_op op, bool computed,
   }
   if (record->routing.text)
     put_text_member(out, &first, "routing", record->routing.text, record->routing.len);
-  if (record->version.text && options->external_version) {
+  if (record->version.text && options->external_version && record->id.text) { /* a version needs an id */
     os_buf_puts(out, first ? "\"version\":" : ",\"version\":");
     os_buf_append(out, record->version.text, record->version.len);
     first = false;
@@ -307,20 +307,31 @@ static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct 
   return OS_OK;
 }
 
-/* A record that is well formed but cannot be sent as it is. */
+/* Was a member taken out of the document that the bulk action carries instead? */
+static bool is_cut(const struct os_pipeline_options *options, const struct os_record *record) {
+  const struct os_parse_options *parse = options->parse;
+  if (record->id.text) return true;
+  if (record->routing.text && !strcmp(parse->routing_field, "_routing")) return true;
+  return record->version.text && !strcmp(parse->version_field, "_version");
+}
+
+/* A record that is well formed but cannot be sent as it is. Its document is kept when it is all of the
+*record:
+** sent again without the id that was cut from it, it would become another document. */
 static int refuse_record(struct os_feeder *feeder, const struct os_record *record, uint64_t from,
                          const char *type, const char *reason) {
   struct os_batch *batch;
   int rc = current_batch(feeder, 0, &batch);
   if (rc) return rc;
+  bool whole = !is_cut(&feeder->pipeline->options, record);
   struct os_refusal refusal = {.source = feeder->source,
                                .offset = record->offset,
                                .line = record->line,
                                .op = feeder->pipeline->options.op,
                                .type = os_strdup(type),
                                .reason = os_strdup(reason),
-                               .document = os_strndup(record->doc, record->doc_len),
-                               .document_len = record->doc_len,
+                               .document = whole ? os_strndup(record->doc, record->doc_len) : NULL,
+                               .document_len = whole ? record->doc_len : 0,
                                .raw = os_strndup(record->raw, record->raw_len),
                                .raw_len = record->raw_len};
   batch->outcomes[OS_REFUSED]++;
