@@ -1,8 +1,8 @@
 /* load_refusals.c - see load_refusals.h.
 **
 ** A row must be enough to send the record again without the file: the exact bytes, the document that was
-*built, and as
-** `context` the action line (server) or the dialect with its columns (parser).
+** built, and as `context` the dialect with its columns and what makes the action; for what the server refused
+** also the action line itself and what stood under its id.
 */
 #define _GNU_SOURCE
 #include "operations/load_refusals.h"
@@ -14,22 +14,38 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "net/http.h"
+#include "pipeline/examine.h"
+
+/* {"_id":…, "routing":…} of a refused action: without its routing a document would be looked for in the wrong
+** shard. */
+static json_t *place_to_look(const struct os_refusal *refusal) {
+  json_t *root = NULL, *meta, *place = NULL;
+  const char *op;
+  if (refusal->explicit_id && refusal->doc_id && refusal->action && refusal->status)
+    root = json_loads(refusal->action, JSON_DECODE_INT_AS_REAL, NULL);
+  json_object_foreach(root, op, meta) {
+    json_t *routing = json_object_get(meta, "routing");
+    place = json_pack("{s:s}", "_id", refusal->doc_id);
+    if (place && routing) json_object_set(place, "routing", routing);
+  }
+  json_decref(root);
+  return place;
+}
 
 json_t *os_load_standing(struct os_load *load, const struct os_batch *batch) {
-  json_t *ids = json_array(), *standing = NULL, *answer = NULL, *doc;
+  json_t *docs = json_array(), *standing = NULL, *answer = NULL, *doc;
   size_t i;
-  for (i = 0; ids && i < batch->refusal_count; i++) {
-    const struct os_refusal *refusal = &batch->refusals[i];
-    if (refusal->explicit_id && refusal->doc_id && refusal->status)
-      json_array_append_new(ids, json_string(refusal->doc_id));
+  for (i = 0; docs && i < batch->refusal_count; i++) {
+    json_t *place = place_to_look(&batch->refusals[i]);
+    if (place) json_array_append_new(docs, place);
   }
-  if (!json_array_size(ids) || load->request->dry_run) goto done;
+  if (!json_array_size(docs) || load->request->dry_run) goto done;
   struct os_buf path;
   os_buf_init(&path, 0);
   os_buf_putc(&path, '/');
   os_url_encode(&path, load->target.concrete, strlen(load->target.concrete));
   os_buf_puts(&path, "/_mget?_source=false");
-  json_t *request = json_pack("{s:O}", "ids", ids);
+  json_t *request = json_pack("{s:O}", "docs", docs);
   char *body = request ? os_json_text(request) : NULL;
   struct os_cluster_call call = {.method = "POST", .path = path.data, .body = body, .idempotent = true};
   struct os_error ignored;
@@ -49,7 +65,7 @@ json_t *os_load_standing(struct os_load *load, const struct os_batch *batch) {
   os_free(body);
   os_buf_free(&path);
 done:
-  json_decref(ids);
+  json_decref(docs);
   json_decref(answer);
   return standing;
 }
@@ -74,42 +90,78 @@ static char *read_again(const struct os_source *source, uint64_t offset, size_t 
   return NULL;
 }
 
-/* {"action":…,"explicit":…,"standing":…} for what the server refused. */
-static json_t *server_context(const struct os_refusal *refusal, const json_t *standing) {
-  json_t *context = json_pack("{s:s, s:b}", "action", refusal->action, "explicit", (int)refusal->explicit_id);
-  if (context && refusal->explicit_id && standing && refusal->doc_id) {
-    json_t *place = json_object_get(standing, refusal->doc_id);
-    if (place) json_object_set(context, "standing", place);
+/* Columns and types are not kept for very many files: then they are read from the file's head once more. */
+static void look_at_columns(struct os_load *load, uint32_t number) {
+  struct os_load_file *file = &load->files[number];
+  struct os_source *source = &load->shared->list.sources[number];
+  struct os_head_facts facts;
+  struct os_error ignored;
+  struct os_buf head;
+  bool is_all = false, csv = source->format == OS_FORMAT_CSV || source->format == OS_FORMAT_TSV;
+  if (file->columns || !csv || source->is_stream) return;
+  os_error_clear(&ignored);
+  os_buf_init(&head, 0);
+  if (os_source_head(source, OS_EXAMINE_HEAD, &head, &is_all, &ignored) == OS_OK &&
+      os_head_examine(source->format, &load->shared->parse, head.data, head.len, is_all, &facts, &ignored) ==
+          OS_OK) {
+    file->columns = json_incref(facts.columns);
+    file->types = json_incref(facts.types);
+    os_head_facts_free(&facts);
   }
-  return context;
+  os_buf_free(&head);
 }
 
-/* Format, dialect, columns and what makes ids for what the parser refused. */
-static json_t *parser_context(const struct os_load *load, const struct os_refusal *refusal) {
+/* How the record was read and how its action is made: enough to do both again. */
+static json_t *dialect(struct os_load *load, const struct os_refusal *refusal) {
+  const struct os_load_request *request = load->request;
   const struct os_source *source = &load->shared->list.sources[refusal->source];
   const struct os_load_file *file = &load->files[refusal->source];
   const struct os_parse_options *parse = &load->shared->parse;
   char delimiter[2] = {parse->delimiter, 0}, quote[2] = {parse->quote, 0};
+  look_at_columns(load, refusal->source);
   json_t *context =
       json_pack("{s:s, s:s, s:s, s:b, s:b, s:b, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:s}", "format",
                 os_format_name(source->format), "delimiter", delimiter, "quote", quote, "no_quote",
                 (int)parse->no_quote, "trim", (int)parse->trim, "nested_columns", (int)parse->nested_columns,
                 "id_field", parse->id_field, "routing_field", parse->routing_field, "version_field",
                 parse->version_field, "source_field", parse->source_field, "name", source->name, "id_prefix",
-                source->id_prefix, "op", os_op_name(load->request->op));
+                source->id_prefix, "op", os_op_name(request->op));
   if (!context) return NULL;
-  if (file->columns) json_object_set(context, "columns", file->columns);
-  if (file->types) json_object_set(context, "types", file->types);
-  if (load->request->null_values)
-    json_object_set(context, "null_values", (json_t *)load->request->null_values);
-  json_object_set_new(context, "id_required", json_boolean(load->mode == OS_MODE_UPSERT));
-  return context;
+  bool ok = true;
+  if (file->columns) ok &= !json_object_set(context, "columns", file->columns);
+  if (file->types) ok &= !json_object_set(context, "types", file->types);
+  if (request->null_values) ok &= !json_object_set(context, "null_values", (json_t *)request->null_values);
+  if (load->mode == OS_MODE_UPSERT) ok &= os_json_put(context, "id_required", json_true());
+  if (load->target.data_stream) ok &= os_json_put(context, "create_only", json_true());
+  if (request->require_alias) ok &= os_json_put(context, "require_alias", json_true());
+  if (request->pipeline) ok &= os_json_put(context, "pipeline", json_string(request->pipeline));
+  if (parse->version_field) ok &= os_json_put(context, "version_type", json_string(request->version_type));
+  if (request->retry_on_conflict)
+    ok &= os_json_put(context, "retry_on_conflict", json_integer(request->retry_on_conflict));
+  if (ok) return context;
+  json_decref(context);
+  return NULL;
+}
+
+/* For what the server refused also the action as it was sent, and what stands under its id. */
+static json_t *context_of(struct os_load *load, const struct os_refusal *refusal, const json_t *standing) {
+  json_t *context = dialect(load, refusal);
+  if (!context || !refusal->action) return context;
+  bool ok = os_json_put(context, "action", json_string(refusal->action));
+  ok &= os_json_put(context, "explicit", json_boolean(refusal->explicit_id));
+  if (refusal->explicit_id && standing && refusal->doc_id) {
+    json_t *place = json_object_get(standing, refusal->doc_id);
+    if (place) ok &= !json_object_set(context, "standing", place);
+  }
+  if (ok) return context;
+  json_decref(context);
+  return NULL;
 }
 
 static int put_one(struct os_load *load, struct os_refusal *refusal, const json_t *standing,
                    struct os_error *error) {
   const struct os_source *source = &load->shared->list.sources[refusal->source];
-  json_t *context = refusal->action ? server_context(refusal, standing) : parser_context(load, refusal);
+  json_t *context = context_of(load, refusal, standing);
   char *context_text = context ? os_json_text(context) : NULL;
   if (!refusal->raw && refusal->raw_len) refusal->raw = read_again(source, refusal->offset, refusal->raw_len);
   struct os_failure failure = {.job = load->job->number,
