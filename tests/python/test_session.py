@@ -337,7 +337,8 @@ def test_options_are_checked(box, plain, index):
     plain.create(index)
     f = box.file("a.ndjson", '{"a":1}\n')
     text = box.load_fails(f, index, "modee", "mode", modee="append")
-    assert "batch_size" in text, "the legal keys are not listed: %s" % text
+    for key in ("batch_size", "validate", "tune_index", "correlation_id", "on_partial", "timeout"):
+        assert key in text, "legal key %s is not listed: %s" % (key, text)
     box.load_fails(f, index, "batch_size", batch_size="many")
     box.load_fails(f, index, "batch_size", batch_size=0)
     box.load_fails(f, index, "mode", "append", mode="everything")

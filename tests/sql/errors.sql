@@ -1,7 +1,6 @@
 -- What is said when something is wrong. Every text names the function, the thing, and what to do.
 SELECT os_bulk_load('missing.csv', '@INDEX@');
 SELECT os_bulk_load('people.csv', '@INDEX@_none');
-SELECT os_bulk_load('people.csv', '@INDEX@', '{"mod":"fresh"}');
 SELECT os_bulk_load('people.csv', '@INDEX@', '{"mode":"everything"}');
 SELECT os_bulk_load('people.csv', '@INDEX@', '{"batch_size":"x"}');
 SELECT os_bulk_load('people.csv');
