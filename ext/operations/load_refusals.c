@@ -8,6 +8,7 @@
 #include "operations/load_refusals.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/alloc.h"
@@ -186,9 +187,19 @@ static int put_one(struct os_load *load, struct os_refusal *refusal, const json_
   return rc;
 }
 
+static int by_place(const void *a, const void *b) {
+  const struct os_refusal *left = a, *right = b;
+  if (left->source != right->source) return left->source < right->source ? -1 : 1;
+  return (left->offset > right->offset) - (left->offset < right->offset);
+}
+
+/* In the order of their records, the parser's refusals and the server's: of two rows for one id the later is
+*the newer
+** one. */
 int os_load_put_refusals(struct os_load *load, struct os_batch *batch, const json_t *standing,
                          struct os_error *error) {
   int rc = OS_OK;
+  if (batch->refusal_count) qsort(batch->refusals, batch->refusal_count, sizeof *batch->refusals, by_place);
   for (size_t i = 0; i < batch->refusal_count && !rc; i++)
     rc = put_one(load, &batch->refusals[i], standing, error);
   return rc;
