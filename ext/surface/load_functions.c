@@ -113,8 +113,10 @@ static int give_retried(struct os_command *command, const struct os_retry_reques
                                (json_int_t)result->resolved, "superseded", (json_int_t)result->superseded,
                                "refused", (json_int_t)result->refused_again);
   if (request->dry_run)
-    return os_command_result(command, "success", response, "%lld failed records would be sent again.",
-                             (long long)result->tried);
+    return os_command_result(
+        command, "success", response,
+        "%lld failed records would be sent again, %lld cannot be before they are repaired.",
+        (long long)(result->tried - result->refused_again), (long long)result->refused_again);
   return os_command_result(
       command, result->refused_again ? "partial" : "success", response,
       "Sent %lld failed records again: %lld resolved, %lld superseded, %lld refused again.",
