@@ -215,8 +215,10 @@ static void take_batch(struct retry *retry, struct os_batch *batch) {
   os_pipeline_return(retry->pipeline, batch);
   if (rc)
     stop_for(retry, &error, 0); /* what cannot be written down must not be sent */
-  else if (fault.code)
+  else if (fault.code) {
+    os_advise(&fault, "set that right, then os_retry_failures goes on with the records that are left");
     stop_for(retry, &fault, FAULT_GRACE);
+  }
 }
 
 /* ---- reasons to end early
@@ -505,8 +507,9 @@ static int guard_indices(struct retry *retry, const json_t *indices, struct os_e
                         "no right to look whether %s exists", index);
       if (!rc) os_error_clear(error);
     } else if (missing) {
-      os_fail(error, OS_ERR_NOT_FOUND, "index %s, which %lld failed records belong to, does not exist", index,
-              (long long)json_integer_value(count));
+      os_fail(error, OS_ERR_NOT_FOUND, "index %s does not exist; %lld refused %s for it", index,
+              (long long)json_integer_value(count),
+              json_integer_value(count) == 1 ? "record waits" : "records wait");
       os_advise(error,
                 "make it anew (os_create_index), or dismiss them: DELETE FROM dlq_failures WHERE "
                 "index_name = '%s'",
