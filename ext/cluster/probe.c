@@ -57,8 +57,8 @@ static int confirm_serverless(struct os_cluster *cluster, struct os_capabilities
   }
   if (!confirmed) {
     os_fail(error, OS_ERR_ANSWER,
-            "%s answers, but not as OpenSearch does: 404 on GET / and no list of indices",
-            cluster->endpoint->url);
+            "%s answers, but not as OpenSearch does: 404 on GET / and no list of indices%s%s",
+            cluster->endpoint->url, why.code ? ": " : "", why.code ? why.text : "");
     return os_advise(error, "check host, port and path of the endpoint");
   }
   caps->serverless = true;

@@ -85,7 +85,7 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
               (long long)load->job->number);
     return (int)error->code;
   }
-  load->partial = f->documents_failed > 0;
+  load->partial = f->documents_failed + load->unfit > 0;
   os_format_count((uint64_t)indexed, count, sizeof count);
   os_format_count(seconds > 0 ? (uint64_t)((double)f->documents_read / seconds) : 0, rate, sizeof rate);
   load->response = json_pack(
@@ -114,9 +114,10 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   if (skipped) snprintf(skipped_text, sizeof skipped_text, ", %zu skipped", skipped);
   if (load->request->dry_run)
     snprintf(load->message, sizeof load->message,
-             "Nothing was sent: %lld records in %lld %s would go to %s, %lld would be refused",
-             (long long)(f->documents_read - f->documents_failed), (long long)f->files,
-             f->files == 1 ? "file" : "files", load->request->index, (long long)f->documents_failed);
+             "Nothing was sent: %lld of %lld records in %lld %s would go to %s, %lld would be refused",
+             (long long)(f->documents_read - f->documents_failed - load->unfit), (long long)f->documents_read,
+             (long long)f->files, f->files == 1 ? "file" : "files", load->request->index,
+             (long long)(f->documents_failed + load->unfit));
   else
     snprintf(load->message, sizeof load->message, "Loaded %s documents from %lld %s%s into %s (%s/s)%s",
              count, (long long)f->files, f->files == 1 ? "file" : "files", skipped_text, load->request->index,

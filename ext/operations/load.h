@@ -118,6 +118,7 @@ struct os_load { /* one load under way; parts are filled step by step */
   char unverified[512];           /* why counts could not be verified; "" when they were */
   struct os_job_figures *figures; /* job->figures */
   /* result */
+  int64_t unfit; /* dry run: documents that the mapping would refuse */
   bool partial;
   json_t *response; /* object; owned */
   char message[1024];

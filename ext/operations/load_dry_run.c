@@ -5,7 +5,8 @@
 
 enum { SHOWN = 20 /* rows for single columns; the rest is a number */ };
 
-/* The mapping of a dotted name, through properties and fields; NULL: not mapped. *open_parent: an object above it takes
+/* The mapping of a dotted name, through properties and fields; NULL: not mapped. *open_parent: an object
+*above it takes
 ** what it does not know (flat_object, enabled:false). */
 static const json_t *find_mapping(const json_t *mapping, const char *name, bool *open_parent) {
   const json_t *at = mapping;
@@ -41,24 +42,30 @@ static bool is_one_of(const char *word, const char *const *words) {
 
 /* NULL, or why values of this type (string, number, boolean, json, date) cannot go into the mapped field. */
 static const char *misfit(const json_t *field, const char *type) {
-  static const char *const numbers[] = {"long",  "integer",    "short",        "byte", "double",
+  static const char *const numbers[] = {"long",  "integer",    "short",         "byte",         "double",
                                         "float", "half_float", "unsigned_long", "scaled_float", NULL};
   static const char *const objects[] = {"nested", "object", "flat_object", NULL};
   const char *mapped = os_json_string(field, "type", "object");
-  if (is_one_of(mapped, numbers) && !strcmp(type, "boolean")) return "holds true and false where the mapping wants numbers";
-  if (!strcmp(mapped, "boolean") && !strcmp(type, "number")) return "holds numbers where the mapping wants true and false";
-  if (is_one_of(mapped, objects) && strcmp(type, "json")) return "holds plain values where the mapping wants objects";
+  if (is_one_of(mapped, numbers) && !strcmp(type, "boolean"))
+    return "holds true and false where the mapping wants numbers";
+  if (!strcmp(mapped, "boolean") && !strcmp(type, "number"))
+    return "holds numbers where the mapping wants true and false";
+  if (is_one_of(mapped, objects) && strcmp(type, "json"))
+    return "holds plain values where the mapping wants objects";
   return NULL;
 }
 
 static bool is_metadata(const struct os_load *load, const char *column) {
   const struct os_parse_options *parse = &load->shared->parse;
   if (parse->id_field && !strcmp(column, parse->id_field)) return true;
-  if (parse->routing_field && !strcmp(column, parse->routing_field) && !strcmp(column, "_routing")) return true;
+  if (parse->routing_field && !strcmp(column, parse->routing_field) && !strcmp(column, "_routing"))
+    return true;
   return parse->version_field && !strcmp(column, parse->version_field) && !strcmp(column, "_version");
 }
 
-static int check_file(struct os_load *load, size_t i, size_t *unknown, size_t *misfits, struct os_error *error) {
+/* *first: a name that the mapping does not know, borrowed from the files' columns. */
+static int check_file(struct os_load *load, size_t i, size_t *unknown, const char **first, size_t *misfits,
+                      struct os_error *error) {
   const struct os_load_file *file = &load->files[i];
   const char *path = load->shared->list.sources[i].path;
   enum os_unknown_fields policy = load->request->unknown_fields;
@@ -73,15 +80,17 @@ static int check_file(struct os_load *load, size_t i, size_t *unknown, size_t *m
     if (!name || is_metadata(load, name)) continue;
     const json_t *field = find_mapping(load->shared->mapping, name, &open_parent);
     if (!field && !open_parent && (strict || policy != OS_FIELDS_ALLOW)) {
+      if (!*first) *first = name;
       if ((*unknown)++ < SHOWN)
-        rc = os_job_audit(load->job, "fields", "unknown_field", strict || policy == OS_FIELDS_REFUSE ? "fail" : "unknown", false,
-                          error, "%s: the mapping of %s does not know '%s'", path, load->request->index, name);
+        rc = os_job_audit(load->job, "fields", "unknown_field",
+                          strict || policy == OS_FIELDS_REFUSE ? "fail" : "unknown", false, error,
+                          "%s: the mapping of %s does not know '%s'", path, load->request->index, name);
     }
     const char *type = json_string_value(json_object_get(file->types, name));
     const char *why = field && type ? misfit(field, type) : NULL;
     if (!rc && why && (*misfits)++ < SHOWN)
-      rc = os_job_audit(load->job, "fields", "type", "unknown", false, error, "%s: column '%s' %s (%s)", path, name, why,
-                        os_json_string(field, "type", "object"));
+      rc = os_job_audit(load->job, "fields", "type", "unknown", false, error, "%s: column '%s' %s (%s)", path,
+                        name, why, os_json_string(field, "type", "object"));
     if (rc) return rc;
   }
   return OS_OK;
@@ -89,17 +98,21 @@ static int check_file(struct os_load *load, size_t i, size_t *unknown, size_t *m
 
 int os_load_check_fields(struct os_load *load, struct os_error *error) {
   size_t unknown = 0, misfits = 0;
+  const char *first = NULL;
   int rc = OS_OK;
   if (!json_is_object(json_object_get(load->shared->mapping, "properties"))) return OS_OK;
   for (size_t i = 0; i < load->shared->list.count && !rc; i++)
-    if (load->files[i].action != OS_FILE_SKIP) rc = check_file(load, i, &unknown, &misfits, error);
+    if (load->files[i].action != OS_FILE_SKIP) rc = check_file(load, i, &unknown, &first, &misfits, error);
   if (rc) return rc;
   if (unknown && load->request->unknown_fields == OS_FIELDS_REFUSE) {
-    os_fail(error, OS_ERR_GUARD, "the files have %zu columns that the mapping of %s does not know", unknown, load->request->index);
+    os_fail(error, OS_ERR_GUARD,
+            "the mapping of %s does not know %zu columns of the files; the first is '%s'",
+            load->request->index, unknown, first);
     os_advise(error, "SELECT detail FROM os_audit WHERE job=%lld AND check_name='unknown_field' lists them",
               (long long)load->job->number);
     return os_job_guard_failed(load->job, "fields", "unknown_fields", error);
   }
   if (unknown || misfits) return OS_OK;
-  return os_job_audit(load->job, "fields", "fields", "pass", false, error, "columns fit the mapping of %s", load->request->index);
+  return os_job_audit(load->job, "fields", "fields", "pass", false, error, "columns fit the mapping of %s",
+                      load->request->index);
 }

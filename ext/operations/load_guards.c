@@ -122,7 +122,7 @@ static int read_mapping(struct os_load *load, struct os_error *error) {
 
 static int count_documents(struct os_load *load, struct os_error *error) {
   struct os_load_target *target = &load->target;
-  int rc = os_cluster_refresh(load->cluster, target->concrete, error);
+  int rc = load->request->dry_run ? OS_OK : os_cluster_refresh(load->cluster, target->concrete, error);
   if (!rc) rc = os_cluster_count(load->cluster, target->concrete, NULL, &target->count_before, error);
   if (rc) {
     target->count_before = -1;

@@ -1,12 +1,12 @@
 /* load_ids.c - see load_ids.h. The files are read a second time, by the keeper's thread, from where this load
-*began
-** in each of them; ids go to _mget a page at a time, which sees documents before they are refreshed.
-**
-** A document is looked for with its routing (multi-get page: without it, in the wrong shard). Through a data
-*stream or a
-** rollover alias documents may lie in several backing indices, where _mget cannot look: there the ids are
-*searched.
-*/
+ *began
+ ** in each of them; ids go to _mget a page at a time, which sees documents before they are refreshed.
+ **
+ ** A document is looked for with its routing (multi-get page: without it, in the wrong shard). Through a data
+ *stream or a
+ ** rollover alias documents may lie in several backing indices, where _mget cannot look: there the ids are
+ *searched.
+ */
 #include "operations/load_ids.h"
 #include <stdio.h>
 #include <string.h>

@@ -26,10 +26,14 @@ static int refuse(struct os_load *load, const struct os_error *error) {
 static int choose(struct os_load *load, struct os_error *error) {
   size_t with_id = 0, with_rows = 0;
   int64_t unfinished = 0;
+  const char *without = "";
   for (size_t i = 0; i < load->shared->list.count; i++) {
     if (load->files[i].empty) continue;
     with_rows++;
-    if (load->files[i].carries_id) with_id++;
+    if (load->files[i].carries_id)
+      with_id++;
+    else if (!without[0])
+      without = load->shared->list.sources[i].path;
   }
   if (load->ledger) {
     int rc = os_ledger_unfinished(load->ledger, load->request->index, load->target.uuid, load->request->path,
@@ -53,8 +57,8 @@ static int choose(struct os_load *load, struct os_error *error) {
     snprintf(load->mode_why, sizeof load->mode_why,
              "auto chose fresh: no file carries %s and the index is empty", id_field);
   } else if (with_id) {
-    os_fail(error, OS_ERR_GUARD, "%zu of %zu files carry the id field %s and the others do not", with_id,
-            with_rows, id_field);
+    os_fail(error, OS_ERR_GUARD, "%zu of %zu files carry the id field %s and the others, such as %s, do not",
+            with_id, with_rows, id_field, without);
     os_advise(error, "load them apart, or name the mode: append (records without an id get a computed one) "
                      "or upsert (records "
                      "without an id are refused)");

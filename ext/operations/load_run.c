@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "operations/load.h"
+#include "operations/load_inspect.h"
 #include "operations/load_refusals.h"
 #include "operations/progress.h"
 #include "pipeline/ack_track.h"
@@ -42,6 +43,8 @@ struct keeper {
   struct os_error stop; /* code != 0: the load ends early for this */
   double stop_deadline;
   size_t failed_files;
+  struct os_inspection *inspection; /* dry run; owned */
+  bool left_behind;                 /* threads of the pipeline did not end in time */
 };
 
 static void stop_for(struct keeper *keeper, const struct os_error *why, double grace) {
@@ -302,6 +305,13 @@ static char *query_text(const struct os_load_request *request, struct os_error *
   return text;
 }
 
+/* append only inserts: a document that is there already is not touched. Versions decide for themselves. */
+static enum os_op effective_op(const struct os_load *load) {
+  bool insert =
+      load->mode == OS_MODE_APPEND && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
+  return insert ? OS_OP_CREATE : load->request->op;
+}
+
 static void let_go(void *ctx) {
   struct os_load_shared *shared = ctx;
   os_load_shared_unref(shared);
@@ -321,7 +331,7 @@ static int start(struct keeper *keeper, struct os_error *error) {
                                         .parse = &load->shared->parse,
                                         .sources = load->shared->list.sources,
                                         .source_count = load->shared->list.count,
-                                        .op = request->op,
+                                        .op = effective_op(load),
                                         .id_required = load->mode == OS_MODE_UPSERT,
                                         .server_ids = !request->exactly_once,
                                         .create_only = load->target.data_stream,
@@ -331,11 +341,13 @@ static int start(struct keeper *keeper, struct os_error *error) {
                                         .batch_size = request->batch_size,
                                         .batch_bytes = request->batch_bytes,
                                         .max_workers = request->max_workers,
-                                        .readers = no_ids && load->to_load > 1 ? 2 : 1,
+                                        .readers = no_ids && load->to_load > 1 && !request->dry_run ? 2 : 1,
                                         .timeout = request->timeout,
                                         .max_docs_rate = load->job->max_docs_rate,
                                         .max_bytes_rate = load->job->max_bytes_rate,
-                                        .dry_run = request->dry_run};
+                                        .dry_run = request->dry_run,
+                                        .inspect = request->dry_run ? os_load_inspect : NULL,
+                                        .inspect_ctx = keeper->inspection};
   atomic_fetch_add(&load->shared->references, 1);
   int rc = os_pipeline_start(&keeper->pipeline, &options, let_go, load->shared, error);
   os_free(query);
@@ -349,6 +361,11 @@ static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_er
   keeper->files = os_calloc(count, sizeof *keeper->files);
   keeper->touched = os_calloc(count, sizeof *keeper->touched);
   if (!keeper->files || !keeper->touched) return os_fail_nomem(error);
+  if (load->request->dry_run) {
+    keeper->inspection = os_calloc(1, sizeof *keeper->inspection);
+    if (!keeper->inspection) return os_fail_nomem(error);
+    keeper->inspection->mapping = load->shared->mapping;
+  }
   for (size_t i = 0; i < count; i++) {
     struct os_source *source = &load->shared->list.sources[i];
     os_ack_init(&keeper->files[i].track, source->start_offset, source->start_line);
@@ -367,6 +384,7 @@ static void keeper_free(struct keeper *keeper) {
   }
   os_free(keeper->files);
   os_free(keeper->touched);
+  if (!keeper->left_behind) os_free(keeper->inspection); /* else a reader may still look; it is small */
 }
 
 /* Files that could not be read to their end make the load an error, after everything else was loaded. */
@@ -406,7 +424,9 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
       *error = keeper.stop;
       rc = (int)error->code;
     } else {
-      rc = report_failed_files(&keeper, error);
+      if (keeper.inspection) rc = os_load_inspect_report(load, keeper.inspection, error);
+      if (keeper.inspection) load->unfit = (int64_t)keeper.inspection->unfit;
+      if (!rc) rc = report_failed_files(&keeper, error);
     }
   }
   keeper_free(&keeper);

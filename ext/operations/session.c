@@ -58,6 +58,7 @@ int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error)
     os_session_free(session);
     return rc;
   }
+  os_connections_set_log(session->connections, session->log);
   *out = session;
   return OS_OK;
 }
@@ -76,6 +77,8 @@ static void free_caps(struct os_session *session) {
 ** closing either would harm it (SQLite, "How To Corrupt", section 2.6), so they are left as they are. */
 static void abandon_inherited(struct os_session *session) {
   session->net = NULL;
+  if (session->ledger != NULL)
+    os_ledger_abandon(session->ledger); /* else our parent's jobs seem to live with us */
   session->ledger = NULL;
   session->probe_stmt = NULL;
   session->depth = 0;

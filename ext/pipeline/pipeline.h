@@ -48,6 +48,10 @@ struct os_pipeline_options {
   double timeout;                       /* seconds a request; 0: the endpoint's */
   double max_docs_rate, max_bytes_rate; /* per second; 0: none */
   bool dry_run;      /* read and parse everything, send nothing: items are counted as skipped */
+  /* dry run: sees every well-formed record, on a reader's thread (one reader); anything but OS_OK ends it. NULL: nobody
+  ** looks */
+  int (*inspect)(void *ctx, uint32_t source, const struct os_record *record);
+  void *inspect_ctx;
   bool keep_settled; /* push: tell the outcome of each item */
 };
 

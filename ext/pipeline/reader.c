@@ -59,7 +59,7 @@ static int read_source(struct os_feeder *feeder, uint32_t number, struct os_buf 
     rc = damage;
     goto done;
   }
-  struct os_parser_start start = {.source_name = source->name,
+  struct os_parser_start start = {.source_name = os_source_file_name(source),
                                   .offset = source->start_offset,
                                   .line = source->start_line,
                                   .head = window->data,

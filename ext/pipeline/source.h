@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include "format/inflate.h"
 #include "format/parser.h"
 
@@ -35,6 +36,12 @@ struct os_source {
   bool skip;                         /* not read at all */
   int64_t tag;                       /* the operation's own number for it (row of os_job_files) */
 };
+
+/* The file's name without its folder: what option source_field adds to each document. */
+static inline const char *os_source_file_name(const struct os_source *source) {
+  const char *slash = strrchr(source->path, '/');
+  return slash && slash[1] ? slash + 1 : source->path;
+}
 
 static inline bool os_source_is_stdin(const struct os_source *source) {
   return source->path[0] == '-' && source->path[1] == 0;
