@@ -128,11 +128,24 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
 /* ---- the procedure
  * ---------------------------------------------------------------------------------------------------- */
 
+static const double UNDO_SECONDS = 0.5; /* an interrupted command must still end within a second */
+
+static bool undo_is_late(void *deadline) {
+  return os_clock_monotonic() > *(const double *)deadline;
+}
+
 void os_load_undo(struct os_load *load) {
-  struct os_error ignored;
-  os_error_clear(&ignored);
-  if (load->tuned) os_tune_end(load->job, load->cluster, load->target.concrete, load->target.uuid, &ignored);
+  struct os_error trouble;
+  struct os_cluster cluster = *load->cluster;
+  double deadline = os_clock_monotonic() + UNDO_SECONDS;
+  if (!load->tuned) return;
   load->tuned = false;
+  os_error_clear(&trouble);
+  /* the load was perhaps interrupted, and its network thread given up: this has a time limit of its own */
+  cluster.probe = (struct os_probe){undo_is_late, &deadline};
+  int rc = os_session_net(load->session, &cluster.net, &trouble);
+  if (!rc) rc = os_tune_end(load->job, &cluster, load->target.concrete, load->target.uuid, &trouble);
+  if (rc) os_log_write(load->session->log, OS_LOG_WARNING, "%s; %s", trouble.text, trouble.advice);
 }
 
 int os_load_begin(struct os_load *load, const struct os_load_request *request, struct os_job *job,

@@ -55,6 +55,24 @@ static bool others_wrote(struct os_load *load, bool *known) {
   return indexed > ours || deleted > load->deleted;
 }
 
+/* An index that was deleted while it was loaded is created again by the next bulk request, with a mapping of
+ * its own. */
+static int check_same_index(struct os_load *load, struct os_error *error) {
+  struct os_load_target *target = &load->target;
+  struct os_resolved now = {0};
+  if (!target->uuid[0] || target->data_stream || target->write_alias) return OS_OK;
+  int rc = os_cluster_resolve(load->cluster, target->concrete, &now, error);
+  bool same = rc || !now.uuid[0] || !strcmp(now.uuid, target->uuid);
+  os_resolved_free(&now);
+  if (rc == OS_ERR_INTERRUPTED) return rc;
+  os_error_clear(error);
+  if (same) return OS_OK;
+  os_fail(error, OS_ERR_CONFLICT, "somebody deleted and re-created index %s while it was loaded",
+          target->concrete);
+  os_advise(error, "what was loaded before is gone: load again with mode fresh");
+  return os_job_guard_failed(load->job, "finish", "same_index", error);
+}
+
 static int reconcile(struct os_load *load, struct os_error *error) {
   struct os_job_figures *f = load->figures;
   struct os_load_target *target = &load->target;
@@ -133,6 +151,7 @@ int os_load_step_finish(struct os_load *load, struct os_error *error) {
     load->tuned = false;
   }
   if (!rc) rc = audit_figures(load, error);
+  if (!rc) rc = check_same_index(load, error);
   if (!rc && load->request->validate != OS_VALIDATE_NONE) rc = reconcile(load, error);
   if (!rc && load->request->validate == OS_VALIDATE_IDS) rc = os_load_check_ids(load, error);
   if (!rc && load->request->force_merge != OS_MERGE_NO) rc = tidy(load, error);

@@ -30,7 +30,7 @@ static int unknown_or_refuse(struct os_load *load, const char *check, struct os_
 
 static int guard_endpoint(struct os_load *load, struct os_error *error) {
   struct os_cluster *cluster = load->cluster;
-  int rc = os_cluster_probe(cluster, false, error);
+  int rc = os_session_cluster_probe(load->session, cluster, false, error);
   if (rc) return unknown_or_refuse(load, "endpoint", error);
   return os_job_audit(load->job, "guard", "endpoint", "pass", false, error, "%s answers: %s %s",
                       cluster->endpoint->url, cluster->caps.distribution, cluster->caps.version);

@@ -19,7 +19,7 @@
 #include "pipeline/pipeline.h"
 
 static const double CONTROL_EVERY = 0.25;          /* seconds between looks at what others ask */
-static const double GRACE = 0.4, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
+static const double GRACE = 0.3, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
 enum { JUDGED_FROM = 10000 /* records before a share of refusals means something */ };
 
 struct file_state {
@@ -418,7 +418,7 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
     os_pipeline_error(keeper.pipeline, error);
     if (error->code && !keeper.stop.code) keeper.stop = *error;
     os_error_clear(error);
-    if (!os_pipeline_release(keeper.pipeline, keeper.stop.code ? 0.1 : 1))
+    if (!os_pipeline_release(keeper.pipeline, keeper.stop.code ? 0.05 : 1))
       os_session_abandon_net(load->session);
     if (keeper.stop.code) {
       *error = keeper.stop;

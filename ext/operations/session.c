@@ -217,18 +217,24 @@ static void remember_caps(struct os_session *session, const struct os_cluster *c
   caps->known = cluster->caps;
 }
 
+int os_session_net(struct os_session *session, struct os_net **out, struct os_error *error) {
+  int rc = OS_OK;
+  if (session->net == NULL) rc = os_net_new(&session->net, session->log, error);
+  if (rc != OS_OK) session->net = NULL;
+  *out = session->net;
+  return rc;
+}
+
 int os_session_cluster(struct os_session *session, const char *connection, struct os_cluster *out,
                        struct os_error *error) {
   memset(out, 0, sizeof *out);
   int rc = os_connections_endpoint(session->connections, connection, &out->endpoint, error);
   if (rc != OS_OK) return rc;
-  if (session->net == NULL) rc = os_net_new(&session->net, session->log, error);
+  rc = os_session_net(session, &out->net, error);
   if (rc != OS_OK) {
-    session->net = NULL;
     os_session_cluster_release(out);
     return rc;
   }
-  out->net = session->net;
   out->log = session->log;
   out->probe = os_session_probe(session);
   const struct os_session_caps *caps = find_caps(session, out->endpoint);

@@ -74,5 +74,7 @@ int os_session_ledger(struct os_session *session, bool create, struct os_ledger 
                       struct os_error *error);
 
 /* The network thread hangs (resolver): give it up; the next request starts another. */
+/* The network thread in use, started when there is none (after one was given up). */
+int os_session_net(struct os_session *session, struct os_net **out, struct os_error *error);
 void os_session_abandon_net(struct os_session *session);
 #endif

@@ -224,9 +224,9 @@ bool os_pipeline_release(struct os_pipeline *pipeline, double grace) {
   bool ended = drain(pipeline, grace);
   if (!ended) {
     os_sink_cancel(&pipeline->sink);
-    ended = drain(pipeline, 0.25);
+    ended = drain(pipeline, 0.15);
   }
-  part_from_readers(pipeline, 0.25);
+  part_from_readers(pipeline, 0.15);
   os_pipeline_unref(pipeline);
   return ended;
 }
