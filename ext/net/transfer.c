@@ -165,7 +165,10 @@ static CURLcode set_method(CURL *easy, struct os_http_transfer *transfer) {
     }
     SET(CURLOPT_CUSTOMREQUEST, call->method);
   }
-  if (!reads && !call->body_len) SET(CURLOPT_FRESH_CONNECT, 1L);
+  if (!reads && !call->body_len) {
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+    SET(CURLOPT_FORBID_REUSE, 1L); /* or idle connections would pile up */
+  }
   return code;
 }
 

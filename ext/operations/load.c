@@ -78,8 +78,9 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   int64_t indexed = f->documents_created + f->documents_updated + f->documents_noop + f->documents_already;
   char count[32], rate[32];
   if (f->documents_failed && !indexed && !f->documents_skipped && !load->request->dry_run) {
-    os_fail(error, OS_ERR_REFUSED, "all %lld records were refused and none is in %s",
-            (long long)f->documents_failed, load->request->index);
+    os_fail(error, OS_ERR_REFUSED, "all %lld records of %s%s were refused and none is in %s",
+            (long long)f->documents_failed, load->shared->list.sources[0].path,
+            load->shared->list.count > 1 ? " and the other files" : "", load->request->index);
     os_advise(error,
               "SELECT line, error_type, error_reason FROM dlq_failures WHERE job=%lld LIMIT 5 shows why",
               (long long)load->job->number);

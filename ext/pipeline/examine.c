@@ -11,32 +11,40 @@
 
 enum { MAGIC = 16 };
 
+/* A named pipe that nobody has open for writing gives an end at once; one that is written to gives EAGAIN. */
+static int nobody_writes(const struct os_source *source, struct os_error *error) {
+  os_fail(error, OS_ERR_IO, "nobody writes to the pipe %s", source->path);
+  return os_advise(error, "start the program that writes to it first, then load");
+}
+
 /* Take what a stream has to offer, up to OS_EXAMINE_HEAD bytes, and keep it. */
-static int preread(struct os_source *source, const struct os_probe *probe, struct os_error *error) {
-  bool is_stdin = os_source_is_stdin(source);
-  int rc = OS_OK;
-  int fd = is_stdin ? STDIN_FILENO : open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (fd < 0) return os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
-  source->preread = os_malloc(OS_EXAMINE_HEAD);
-  if (!source->preread) rc = os_fail_nomem(error);
-  while (!rc && source->preread_len < OS_EXAMINE_HEAD) {
+static int read_ahead(struct os_source *source, int fd, const struct os_probe *probe,
+                      struct os_error *error) {
+  while (source->preread_len < OS_EXAMINE_HEAD) {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    int n = poll(&ready, 1, 50);
-    if (probe && probe->interrupted(probe->ctx)) {
-      rc = os_fail(error, OS_ERR_INTERRUPTED, "interrupted while waiting for %s",
-                   is_stdin ? "standard input" : source->path);
-      break;
-    }
-    if (n <= 0) continue;
+    poll(&ready, 1, 50);
+    if (probe && probe->interrupted(probe->ctx))
+      return os_fail(error, OS_ERR_INTERRUPTED, "interrupted while waiting for %s", source->path);
+    if (os_source_is_stdin(source) && !ready.revents)
+      continue; /* may be a terminal: do not block in read() */
     ssize_t got = read(fd, source->preread + source->preread_len, OS_EXAMINE_HEAD - source->preread_len);
     if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got < 0) rc = os_fail(error, OS_ERR_IO, "cannot read %s: %s", source->path, strerrordesc_np(errno));
-    if (got <= 0) break;
+    if (got < 0) return os_fail(error, OS_ERR_IO, "cannot read %s: %s", source->path, strerrordesc_np(errno));
+    if (got == 0 && !source->preread_len && !ready.revents) return nobody_writes(source, error);
+    if (got == 0) return OS_OK;
     source->preread_len += (size_t)got;
   }
-  if (is_stdin) return rc;
+  return OS_OK;
+}
+
+static int preread(struct os_source *source, const struct os_probe *probe, struct os_error *error) {
+  source->preread = os_malloc(OS_EXAMINE_HEAD);
+  if (!source->preread) return os_fail_nomem(error);
+  if (os_source_is_stdin(source)) return read_ahead(source, STDIN_FILENO, probe, error);
+  int fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  if (fd < 0) return os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
   source->stream_fd = fd; /* a pipe is opened once: closing it would end its writer */
-  return rc;
+  return read_ahead(source, fd, probe, error);
 }
 
 static int detect_compression(struct os_source *source, const struct os_probe *probe,
@@ -108,8 +116,9 @@ int os_source_examine(struct os_source *source, enum os_format format, const str
   source->format = format != OS_FORMAT_UNKNOWN ? format : os_format_by_name(source->name);
   if (source->format == OS_FORMAT_UNKNOWN) source->format = os_format_by_content(head.data, head.len);
   rc = os_head_examine(source->format, options, head.data, head.len, is_all, facts, error);
-  if (rc) os_error_prefix(error, "%s", source->path);
 done:
+  if (rc && rc != OS_ERR_INTERRUPTED && !strstr(error->text, source->path))
+    os_error_prefix(error, "%s", source->path);
   os_buf_free(&head);
   return rc;
 }
