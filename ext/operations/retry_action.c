@@ -5,51 +5,13 @@
 ** May call: pipeline (computed ids, hash of an id), format (scanner, parsers), base.
 */
 #include "operations/retry_action.h"
-#include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
-#include "base/buffer.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "format/json_scan.h"
 #include "format/parser.h"
+#include "operations/retry_action_int.h"
 #include "pipeline/id_gate.h"
-
-enum { REASON = 1024 };
-enum { PICK_DOC, PICK_UPSERT };                 /* of update_scan */
-enum { PICK_ID, PICK_CONFLICTS, PICK_VERSION }; /* of action_scan */
-enum { OPS = 3 };
-
-struct os_retry_builder {
-  struct os_json_scan plain, update, action, ops; /* one for each set of members that are looked for */
-  struct os_buf input, document, line, id, out;
-  const char **columns, **null_values; /* of the row in hand; texts inside its context; owned arrays */
-};
-
-struct work { /* one row being built */
-  struct os_retry_builder *builder;
-  const struct os_failed_row *row;
-  const struct os_retry_sink *sink;
-  json_t *context;
-  bool overwrite;
-  const char *new_id;  /* doc_id as the user set it; NULL: unchanged */
-  uint64_t old_hash;   /* of the explicit id that the refused action carried; 0: none */
-  uint64_t handed_out; /* records so far, sent or refused */
-  struct os_error *error;
-};
-
-struct item { /* one record on its way to an action */
-  enum os_op op;
-  const char *id; /* content of a JSON string; NULL: none */
-  size_t id_len;
-  bool explicit_id, versioned;
-  const char *members; /* of the action beside `_id` and retry_on_conflict: "routing":…; without braces */
-  size_t members_len;
-  int64_t retry_on_conflict;
-  const char *document; /* one line */
-  size_t document_len;
-  bool wrapped; /* an update as it is sent: {"doc":…} */
-};
 
 struct os_retry_builder *os_retry_builder_new(void) {
   struct os_retry_builder *builder = os_calloc(1, sizeof *builder);
@@ -63,7 +25,7 @@ struct os_retry_builder *os_retry_builder_new(void) {
   os_json_scan_pick(&builder->action, "_id", true);
   os_json_scan_pick(&builder->action, "retry_on_conflict", true);
   os_json_scan_pick(&builder->action, "version", false);
-  for (int op = 0; op < OPS; op++)
+  for (int op = 0; op < OS_RETRY_OPS; op++)
     os_json_scan_pick(&builder->ops, os_op_name((enum os_op)op), false);
   os_buf_init(&builder->input, 0);
   os_buf_init(&builder->document, 0);
@@ -89,181 +51,13 @@ void os_retry_builder_free(struct os_retry_builder *builder) {
   os_free(builder);
 }
 
-static int refuse(struct work *work, const char *type, const char *reason) {
-  work->handed_out++;
-  return work->sink->refuse(work->sink->ctx, type, reason);
-}
-
-/* ---- the document
-** ------------------------------------------------------------------------------------------------ */
-
-/* The row's document on one line into builder->document. False: it was refused, and *rc is what the sink
- *said; or
- ** there is no memory. */
-static bool minify(struct work *work, int *rc) {
-  struct os_retry_builder *builder = work->builder;
-  struct os_json_scan *scan = &builder->plain;
-  char reason[REASON];
-  os_buf_clear(&builder->input);
-  os_buf_append(&builder->input, work->row->document, work->row->document_len);
-  os_buf_clear(&builder->document);
-  if (builder->input.failed) goto nomem;
-  const char *p = builder->input.data ? builder->input.data : "", *end = p + builder->input.len;
-  while (p < end && os_json_blank(*p))
-    p++;
-  if (p == end || os_json_kind_of(*p) != OS_JSON_OBJECT) {
-    *rc = refuse(work, "not_an_object",
-                 "the document is not a JSON object; set it to one: {\"member\": value}");
-    return false;
-  }
-  const char *after = p;
-  bool good = os_json_scan(scan, p, end);
-  if (good)
-    for (after = scan->end; after < end && os_json_blank(*after);)
-      after++;
-  else if (scan->fault == OS_JSON_NOMEM)
-    goto nomem;
-  if (!good || after < end) {
-    const char *at = good ? after : scan->at ? scan->at : end;
-    snprintf(reason, sizeof reason, "the document is not valid JSON: at byte %zu %s%s",
-             (size_t)(at - builder->input.data), good ? "something stands behind the object" : scan->expected,
-             good ? "" : " should stand");
-    *rc = refuse(work, "invalid_json", reason);
-    return false;
-  }
-  if (scan->too_deep) {
-    snprintf(reason, sizeof reason, "the document is nested %d levels deep or more", OS_JSON_DEPTH_MAX);
-    *rc = refuse(work, "json_too_deep", reason);
-    return false;
-  }
-  os_buf_append(&builder->document, scan->doc, scan->doc_len);
-  if (!builder->document.failed) return true;
-nomem:
-  *rc = os_fail_nomem(work->error);
-  return false;
-}
-
-/* ---- how it is sent
-** ------------------------------------------------------------------------------------------------ */
-
-enum manner { AS_IT_WAS, IF_UNCHANGED, AS_CREATE };
-
-static const json_t *standing_of(const struct work *work, const struct item *item) {
-  const json_t *place = json_object_get(work->context, "standing");
-  bool same = work->old_hash && work->old_hash == os_gate_hash(item->id, item->id_len);
-  bool known = same && json_is_integer(json_array_get(place, 0)) && json_is_integer(json_array_get(place, 1));
-  return known ? place : NULL;
-}
-
-static enum manner manner_of(const struct work *work, const struct item *item) {
-  if (!item->explicit_id || work->overwrite || item->versioned || item->op == OS_OP_CREATE) return AS_IT_WAS;
-  return standing_of(work, item) ? IF_UNCHANGED : AS_CREATE;
-}
-
-static void put_member(struct os_buf *out, const char *text, size_t len) {
-  if (!len) return;
-  if (out->len && out->data[out->len - 1] != '{') os_buf_putc(out, ',');
-  os_buf_append(out, text, len);
-}
-
-static void put_words(struct os_buf *out, const char *words) {
-  put_member(out, words, strlen(words));
-}
-
-static void put_action(struct work *work, const struct item *item, enum manner manner, enum os_op op) {
-  struct os_buf *out = &work->builder->line;
-  const char *pipeline = os_json_string(work->context, "pipeline", NULL);
-  char number[96];
-  os_buf_clear(out);
-  os_buf_printf(out, "{\"%s\":{", os_op_name(op));
-  if (item->id) {
-    os_buf_puts(out, "\"_id\":\"");
-    os_buf_append(out, item->id, item->id_len);
-    os_buf_putc(out, '"');
-  }
-  put_member(out, item->members, item->members_len);
-  if (manner == IF_UNCHANGED) {
-    const json_t *place = standing_of(work, item);
-    snprintf(number, sizeof number, "\"if_seq_no\":%lld,\"if_primary_term\":%lld",
-             (long long)json_integer_value(json_array_get(place, 0)),
-             (long long)json_integer_value(json_array_get(place, 1)));
-    put_words(out, number);
-  } else if (op == OS_OP_UPDATE && item->retry_on_conflict > 0) {
-    snprintf(number, sizeof number, "\"retry_on_conflict\":%lld", (long long)item->retry_on_conflict);
-    put_words(out, number);
-  }
-  if (pipeline) {
-    put_words(out, "\"pipeline\":");
-    os_buf_put_json(out, pipeline, strlen(pipeline));
-  }
-  if (os_json_bool(work->context, "require_alias", false)) put_words(out, "\"require_alias\":true");
-  os_buf_puts(out, "}}\n");
-}
-
-/* The document line: an update's wrapped, anything else's plain. False: the sink or memory said no. */
-static bool put_document(struct work *work, const struct item *item, enum manner manner, enum os_op op,
-                         struct os_push *push, int *rc) {
-  struct os_json_scan *scan = &work->builder->update;
-  struct os_buf *out = &work->builder->out;
-  push->document = item->document;
-  push->document_len = item->document_len;
-  if (!item->wrapped) {
-    if (op != OS_OP_UPDATE) return true;
-    os_buf_clear(out);
-    os_buf_puts(out, "{\"doc\":");
-    os_buf_append(out, item->document, item->document_len);
-    os_buf_puts(out, manner == IF_UNCHANGED ? "}" : ",\"doc_as_upsert\":true}");
-    push->document = out->data;
-    push->document_len = out->len;
-    if (!out->failed) return true;
-    *rc = os_fail_nomem(work->error);
-    return false;
-  }
-  if (!os_json_scan(scan, item->document, item->document + item->document_len)) {
-    *rc = os_fail_nomem(work->error); /* it was valid a moment ago */
-    return false;
-  }
-  const struct os_json_pick *doc = &scan->pick[PICK_DOC];
-  if (doc->times != 1 || doc->kind != OS_JSON_OBJECT || scan->pick[PICK_UPSERT].times > 1) {
-    *rc = refuse(work, "invalid_update",
-                 "the document of an update must be {\"doc\": {…}, \"doc_as_upsert\": true}, as it was sent");
-    return false;
-  }
-  if (op != OS_OP_UPDATE) { /* nothing stood there: the partial document is all of it */
-    push->document = doc->text;
-    push->document_len = doc->len;
-  } else if (manner == IF_UNCHANGED) {
-    push->document = scan->doc;
-    push->document_len = scan->doc_len;
-  }
-  return true;
-}
-
-static int send(struct work *work, const struct item *item) {
-  enum manner manner = manner_of(work, item);
-  enum os_op op = manner == AS_CREATE ? OS_OP_CREATE : item->op;
-  struct os_push push = {.op = op};
-  int rc = OS_OK;
-  put_action(work, item, manner, op);
-  if (!put_document(work, item, manner, op, &push, &rc)) return rc;
-  if (work->builder->line.failed) return os_fail_nomem(work->error);
-  push.action = work->builder->line.data;
-  push.action_len = work->builder->line.len;
-  if (item->explicit_id) {
-    push.explicit_id = item->id;
-    push.explicit_id_len = item->id_len;
-  }
-  work->handed_out++;
-  return work->sink->send(work->sink->ctx, &push);
-}
-
 /* ---- from the action that was refused
 ** ------------------------------------------------------------------------------ */
 
-static enum os_op op_of_load(const struct work *work) {
+static enum os_op op_of_load(const struct os_retry_work *work) {
   const char *word = os_json_string(work->context, "op", work->row->op ? work->row->op : "index");
   if (os_json_bool(work->context, "create_only", false)) return OS_OP_CREATE;
-  for (int op = 0; op < OPS; op++)
+  for (int op = 0; op < OS_RETRY_OPS; op++)
     if (!strcmp(word, os_op_name((enum os_op)op))) return (enum os_op)op;
   return OS_OP_INDEX;
 }
@@ -271,13 +65,14 @@ static enum os_op op_of_load(const struct work *work) {
 /* Take the action line apart: {"op":{…}}. False: it is none, or there is no memory (then *rc). Its bytes stay
  *in
  ** `line`, which the caller holds. */
-static bool read_action(struct work *work, const struct os_buf *line, struct item *item, int *rc) {
+static bool read_action(struct os_retry_work *work, const struct os_buf *line, struct os_retry_item *item,
+                        int *rc) {
   struct os_json_scan *ops = &work->builder->ops, *scan = &work->builder->action;
   const char *meta = NULL;
   size_t meta_len = 0;
   *rc = OS_OK;
   if (!line->len || line->data[0] != '{' || !os_json_scan(ops, line->data, line->data + line->len)) goto no;
-  for (int op = 0; op < OPS; op++) {
+  for (int op = 0; op < OS_RETRY_OPS; op++) {
     const struct os_json_pick *pick = &ops->pick[op];
     if (pick->kind != OS_JSON_OBJECT) continue;
     item->op = (enum os_op)op;
@@ -285,7 +80,7 @@ static bool read_action(struct work *work, const struct os_buf *line, struct ite
     meta_len = pick->len;
   }
   if (!meta || !os_json_scan(scan, meta, meta + meta_len)) goto no;
-  const struct os_json_pick *id = &scan->pick[PICK_ID], *conflicts = &scan->pick[PICK_CONFLICTS];
+  const struct os_json_pick *id = &scan->pick[OS_RETRY_ID], *conflicts = &scan->pick[OS_RETRY_CONFLICTS];
   if (id->kind == OS_JSON_STRING) {
     item->id = id->text;
     item->id_len = id->len;
@@ -294,7 +89,7 @@ static bool read_action(struct work *work, const struct os_buf *line, struct ite
     item->retry_on_conflict = conflicts->text[0] - '0';
   else
     item->retry_on_conflict = os_json_int(work->context, "retry_on_conflict", 0);
-  item->versioned = scan->pick[PICK_VERSION].times > 0;
+  item->versioned = scan->pick[OS_RETRY_VERSION].times > 0;
   item->members = scan->doc + 1; /* without its braces */
   item->members_len = scan->doc_len - 2;
   item->explicit_id = item->id && os_json_bool(work->context, "explicit", false);
@@ -313,16 +108,16 @@ static const char *quoted(struct os_buf *buf, const char *text, size_t *len) {
   return buf->data + 1;
 }
 
-static bool take_new_id(struct work *work, struct item *item) {
+static bool take_new_id(struct os_retry_work *work, struct os_retry_item *item) {
   item->id = quoted(&work->builder->id, work->new_id, &item->id_len);
   item->explicit_id = true;
   return item->id != NULL;
 }
 
-static int send_again(struct work *work, struct item *item) {
+static int send_again(struct os_retry_work *work, struct os_retry_item *item) {
   struct os_retry_builder *builder = work->builder;
   int rc = OS_OK;
-  if (!minify(work, &rc)) return rc;
+  if (!os_retry_minify(work, &rc)) return rc;
   item->wrapped = item->op == OS_OP_UPDATE;
   if (work->new_id) {
     if (!item->explicit_id) item->op = op_of_load(work);
@@ -330,7 +125,7 @@ static int send_again(struct work *work, struct item *item) {
   }
   item->document = builder->document.data;
   item->document_len = builder->document.len;
-  return send(work, item);
+  return os_retry_send(work, item);
 }
 
 /* ---- through the parser
@@ -343,7 +138,8 @@ static bool is_digits(const char *text, size_t len) {
 }
 
 /* Members of the action from what the parser found. */
-static bool put_members(struct work *work, const struct os_record *record, struct item *item) {
+static bool put_members(struct os_retry_work *work, const struct os_record *record,
+                        struct os_retry_item *item) {
   struct os_buf *out = &work->builder->input; /* free while the parser's records come from `document` */
   const char *version_type = os_json_string(work->context, "version_type", "external");
   os_buf_clear(out);
@@ -366,7 +162,7 @@ static bool put_members(struct work *work, const struct os_record *record, struc
 /* The id the record would have had in its file: its prefix and offset. Further records of a repaired `raw`
  *get a
  ** number behind it, because what follows in the file has the next offsets. False: there is none. */
-static bool compute_id(struct work *work, struct item *item) {
+static bool compute_id(struct os_retry_work *work, struct os_retry_item *item) {
   const char *prefix = os_json_string(work->context, "id_prefix", "");
   struct os_buf *id = &work->builder->id;
   if (strlen(prefix) != OS_ID_PREFIX || work->row->byte_offset < 0) return false;
@@ -386,39 +182,40 @@ static const char no_id[] =
                       "tell; UPDATE dlq_failures SET doc_id = …";
 
 static int take_record(void *ctx, const struct os_record *record) {
-  struct work *work = ctx;
+  struct os_retry_work *work = ctx;
   const char *id_field = os_json_string(work->context, "id_field", NULL);
-  struct item item = {.op = op_of_load(work),
-                      .id = record->id.text,
-                      .id_len = record->id.len,
-                      .explicit_id = record->id.text != NULL,
-                      .document = record->doc,
-                      .document_len = record->doc_len,
-                      .retry_on_conflict = os_json_int(work->context, "retry_on_conflict", 0)};
+  struct os_retry_item item = {.op = op_of_load(work),
+                               .id = record->id.text,
+                               .id_len = record->id.len,
+                               .explicit_id = record->id.text != NULL,
+                               .document = record->doc,
+                               .document_len = record->doc_len,
+                               .retry_on_conflict = os_json_int(work->context, "retry_on_conflict", 0)};
   bool keyed = id_field && !strcmp(id_field, "@key");
   if (work->new_id && !work->handed_out && !take_new_id(work, &item)) return os_fail_nomem(work->error);
-  if (!item.id && keyed) return refuse(work, "id_missing", no_key);
+  if (!item.id && keyed) return os_retry_refuse(work, "id_missing", no_key);
   item.versioned = item.id && record->version.text && os_json_at(work->context, "version_type") != NULL;
   if (item.versioned && !is_digits(record->version.text, record->version.len))
-    return refuse(work, "version_invalid", "the version is not a whole number");
+    return os_retry_refuse(work, "version_invalid", "the version is not a whole number");
   if (!item.id) {
     if (os_json_bool(work->context, "id_required", false) || item.op == OS_OP_UPDATE)
-      return refuse(work, "id_missing", no_id);
+      return os_retry_refuse(work, "id_missing", no_id);
     bool computed = compute_id(work, &item);
     if (item.op != OS_OP_CREATE) item.op = computed ? OS_OP_CREATE : OS_OP_INDEX;
     if (work->builder->id.failed) return os_fail_nomem(work->error);
   }
   if (!put_members(work, record, &item)) return os_fail_nomem(work->error);
-  return send(work, &item);
+  return os_retry_send(work, &item);
 }
 
 static int take_reject(void *ctx, const struct os_reject *reject) {
-  struct work *work = ctx;
-  return refuse(work, reject->type, reject->reason);
+  struct os_retry_work *work = ctx;
+  return os_retry_refuse(work, reject->type, reject->reason);
 }
 
 /* An array of texts in the context as the parser wants it. False: no memory. */
-static bool text_array(const struct work *work, const char *key, const char ***array, size_t *count) {
+static bool text_array(const struct os_retry_work *work, const char *key, const char ***array,
+                       size_t *count) {
   const json_t *texts = json_object_get(work->context, key);
   size_t n = json_array_size(texts);
   *array = os_calloc(n + 1, sizeof **array);
@@ -430,7 +227,7 @@ static bool text_array(const struct work *work, const char *key, const char ***a
   return *array != NULL;
 }
 
-static bool fill_options(struct work *work, struct os_parse_options *options) {
+static bool fill_options(struct os_retry_work *work, struct os_parse_options *options) {
   struct os_retry_builder *builder = work->builder;
   const json_t *context = work->context;
   *options = (struct os_parse_options){
@@ -453,7 +250,7 @@ static bool fill_options(struct work *work, struct os_parse_options *options) {
 }
 
 /* Parse the bytes as one record, or more, of the row's file, from the place where it stood. */
-static int parse(struct work *work, enum os_format format, const char *bytes, size_t len) {
+static int parse(struct os_retry_work *work, enum os_format format, const char *bytes, size_t len) {
   struct os_retry_builder *builder = work->builder;
   const struct os_failed_row *row = work->row;
   struct os_parse_options options;
@@ -481,11 +278,11 @@ static int parse(struct work *work, enum os_format format, const char *bytes, si
   if (rc == OS_ERR_NOMEM) os_fail_nomem(work->error);
   bool unreadable = rc && why.code && rc != OS_ERR_NOMEM;
   if (unreadable) /* the parser's own words; what the sink returned comes without */
-    rc = refuse(work, "invalid_record", why.text);
+    rc = os_retry_refuse(work, "invalid_record", why.text);
   else if (!rc && !work->handed_out)
-    rc =
-        refuse(work, "no_record",
-               "there is no record in it; set document or raw, or dismiss the row: DELETE FROM dlq_failures");
+    rc = os_retry_refuse(
+        work, "no_record",
+        "there is no record in it; set document or raw, or dismiss the row: DELETE FROM dlq_failures");
 done:
   if (parser) os_parser_free(parser);
   os_free(builder->columns);
@@ -494,15 +291,15 @@ done:
   return rc;
 }
 
-static int parse_raw(struct work *work) {
+static int parse_raw(struct os_retry_work *work) {
   enum os_format format;
   const char *word = os_json_string(work->context, "format", "");
   bool known = os_format_from_word(word, &format);
   bool csv = known && (format == OS_FORMAT_CSV || format == OS_FORMAT_TSV);
   if (!work->row->raw || !known || (csv && !json_array_size(json_object_get(work->context, "columns"))))
-    return refuse(work, "nothing_to_send",
-                  "the row has no document, and its raw cannot be read without its file; "
-                  "UPDATE dlq_failures SET document = …");
+    return os_retry_refuse(work, "nothing_to_send",
+                           "the row has no document, and its raw cannot be read without its file; "
+                           "UPDATE dlq_failures SET document = …");
   if (!csv) format = OS_FORMAT_NDJSON; /* alone, a record is a line, whatever it stood in */
   return parse(work, format, work->row->raw, work->row->raw_len);
 }
@@ -512,17 +309,18 @@ static int parse_raw(struct work *work) {
 */
 
 /* What the refused action tells also when the record goes through the parser: whose id the standing is. */
-static void compare_ids(struct work *work, const struct item *old, const char *quoted_id, size_t len) {
+static void compare_ids(struct os_retry_work *work, const struct os_retry_item *old, const char *quoted_id,
+                        size_t len) {
   uint64_t hash = quoted_id ? os_gate_hash(quoted_id, len) : 0;
   if (old->explicit_id) work->old_hash = os_gate_hash(old->id, old->id_len);
   bool same = old->id && hash == os_gate_hash(old->id, old->id_len);
   if (hash && !same) work->new_id = work->row->doc_id;
 }
 
-static int build(struct work *work, struct os_buf *line) {
+static int build(struct os_retry_work *work, struct os_buf *line) {
   const struct os_failed_row *row = work->row;
   const char *text = os_json_string(work->context, "action", NULL), *id_text = NULL;
-  struct item item = {.op = OS_OP_INDEX};
+  struct os_retry_item item = {.op = OS_OP_INDEX};
   size_t id_len = 0;
   int rc = OS_OK;
   bool sent = false;
@@ -543,7 +341,8 @@ static int build(struct work *work, struct os_buf *line) {
 
 int os_retry_build(struct os_retry_builder *builder, const struct os_failed_row *row, bool overwrite,
                    const struct os_retry_sink *sink, struct os_error *error) {
-  struct work work = {.builder = builder, .row = row, .sink = sink, .overwrite = overwrite, .error = error};
+  struct os_retry_work work = {
+      .builder = builder, .row = row, .sink = sink, .overwrite = overwrite, .error = error};
   struct os_error damaged;
   struct os_buf line;
   os_error_clear(&damaged);
@@ -552,9 +351,10 @@ int os_retry_build(struct os_retry_builder *builder, const struct os_failed_row 
                                               "context", &damaged)
                               : json_object();
   int rc = damaged.code == OS_ERR_NOMEM || (!work.context && !damaged.code) ? os_fail_nomem(error) : OS_OK;
-  if (!rc && !work.context)
-    rc = refuse(&work, "context_damaged",
-                "how the record was read and sent cannot be told any more; load it again from its file");
+  if (!rc && !json_is_object(work.context))
+    rc = os_retry_refuse(
+        &work, "context_damaged",
+        "how the record was read and sent cannot be told any more; load it again from its file");
   else if (!rc)
     rc = build(&work, &line);
   os_buf_free(&line);
