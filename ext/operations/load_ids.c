@@ -1,12 +1,11 @@
-/* load_ids.c - see load_ids.h. The files are read a second time, by the keeper's thread, from where this load
- *began
- ** in each of them; ids go to _mget a page at a time, which sees documents before they are refreshed.
- **
- ** A document is looked for with its routing (multi-get page: without it, in the wrong shard). Through a data
- *stream or a
- ** rollover alias documents may lie in several backing indices, where _mget cannot look: there the ids are
- *searched.
- */
+/* load_ids.c - see load_ids.h. The files are read a second time, by the keeper's thread, from where this
+** load began in each of them; ids go to _mget a page at a time, which sees documents before they are
+** refreshed.
+**
+** A document is looked for with its routing (multi-get page: without it, in the wrong shard). Through a
+** data stream or a rollover alias documents may lie in several backing indices, where _mget cannot look:
+** there the ids are searched.
+*/
 #include "operations/load_ids.h"
 #include <stdio.h>
 #include <string.h>
@@ -46,8 +45,7 @@ struct look_up {
   struct os_error *error;
 };
 
-/* ---- a page of ids
-** ------------------------------------------------------------------------------------------------- */
+/* ---- a page of ids */
 
 static char *path_to(const char *index, const char *call) {
   struct os_buf path;
@@ -207,8 +205,7 @@ static int look_page_up(struct look_up *look) {
   return rc;
 }
 
-/* ---- records of the files
-** ------------------------------------------------------------------------------------------ */
+/* ---- records of the files */
 
 static int take_record(void *ctx, const struct os_record *record) {
   struct look_up *look = ctx;
@@ -304,8 +301,7 @@ static int read_file(struct look_up *look, uint32_t number, struct os_buf *windo
   return rc;
 }
 
-/* ---- what it came to
-** ----------------------------------------------------------------------------------------------- */
+/* ---- what it came to */
 
 static int report(struct look_up *look) {
   struct os_job *job = look->load->job;

@@ -1,9 +1,8 @@
-/* retry_action.c - see retry_action.h. Two ways lead to an action: the one that was sent, taken apart and put
-** together again (what the server refused), and the parser (what the parser refused, or a repaired `raw`).
-** Documents stay bytes all the way, so that numbers keep every digit.
+/* retry_action.c - see retry_action.h. Two ways lead to an action: the one that was sent, taken apart and
+** put together again (what the server refused), and the parser (what the parser refused, or a repaired
+** `raw`). Documents stay bytes all the way, so that numbers keep every digit.
 **
-** May call: pipeline (computed ids, hash of an id), format (scanner, parsers), base.
-*/
+** May call: pipeline (computed ids, hash of an id), format (scanner, parsers), base. */
 #include "operations/retry_action.h"
 #include <string.h>
 #include "base/alloc.h"
@@ -51,8 +50,7 @@ void os_retry_builder_free(struct os_retry_builder *builder) {
   os_free(builder);
 }
 
-/* ---- from the action that was refused
-** ------------------------------------------------------------------------------ */
+/* ---- from the action that was refused */
 
 static enum os_op op_of_load(const struct os_retry_work *work) {
   const char *word = os_json_string(work->context, "op", work->row->op ? work->row->op : "index");
@@ -62,9 +60,8 @@ static enum os_op op_of_load(const struct os_retry_work *work) {
   return OS_OP_INDEX;
 }
 
-/* Take the action line apart: {"op":{…}}. False: it is none, or there is no memory (then *rc). Its bytes stay
- *in
- ** `line`, which the caller holds. */
+/* Take the action line apart: {"op":{…}}. False: it is none, or there is no memory (then *rc). Its bytes
+** stay in `line`, which the caller holds. */
 static bool read_action(struct os_retry_work *work, const struct os_buf *line, struct os_retry_item *item,
                         int *rc) {
   struct os_json_scan *ops = &work->builder->ops, *scan = &work->builder->action;
@@ -128,8 +125,7 @@ static int send_again(struct os_retry_work *work, struct os_retry_item *item) {
   return os_retry_send(work, item);
 }
 
-/* ---- through the parser
-** -------------------------------------------------------------------------------------------- */
+/* ---- through the parser */
 
 static bool is_digits(const char *text, size_t len) {
   for (size_t i = 0; i < len; i++)
@@ -160,8 +156,7 @@ static bool put_members(struct os_retry_work *work, const struct os_record *reco
 }
 
 /* The id the record would have had in its file: its prefix and offset. Further records of a repaired `raw`
- *get a
- ** number behind it, because what follows in the file has the next offsets. False: there is none. */
+** get a number behind it, because what follows in the file has the next offsets. False: there is none. */
 static bool compute_id(struct os_retry_work *work, struct os_retry_item *item) {
   const char *prefix = os_json_string(work->context, "id_prefix", "");
   struct os_buf *id = &work->builder->id;

@@ -1,9 +1,7 @@
 /* retry_action.h - from a row of dlq_failures to the bulk actions that send its record again. Pure.
 **
 ** What is sent depends on what stood under the record's id when it was refused, so that nothing that came
-*later is
-** overwritten: see os_retry_build().
-*/
+** later is overwritten: see os_retry_build(). */
 #ifndef OS_OPERATIONS_RETRY_ACTION_H
 #define OS_OPERATIONS_RETRY_ACTION_H
 #include <stdbool.h>

@@ -1,8 +1,7 @@
 /* retry_action_int.h - what the files that build actions share. Private to them; pure.
 **
-** retry_action.c   from a row to its records, by either of two ways
-** retry_item.c     from a record to what is pushed
-*/
+** retry_action.c   from a row to its records, by either of two ways retry_item.c     from a record to what
+** is pushed */
 #ifndef OS_OPERATIONS_RETRY_ACTION_INT_H
 #define OS_OPERATIONS_RETRY_ACTION_INT_H
 #include <jansson.h>
@@ -48,8 +47,7 @@ struct os_retry_item { /* one record on its way to an action */
 /* Tell the sink; returns what it said. */
 int os_retry_refuse(struct os_retry_work *work, const char *type, const char *reason);
 /* The row's document on one line into builder->document. False: it was refused, and *rc is what the sink
-*said; or
-** there is no memory. */
+** said; or there is no memory. */
 bool os_retry_minify(struct os_retry_work *work, int *rc);
 /* Decide how the record goes, put action and document together, and hand them to the sink. */
 int os_retry_send(struct os_retry_work *work, const struct os_retry_item *item);

@@ -1,13 +1,11 @@
-/* retry_failures.c - os_retry_failures: the keeper of a retry. For each index it reads the rows, has actions
- *built
- ** (retry_action.c), pushes them, and writes what became of each row into the ledger as batches come back.
- **
- ** Rows go newest first, so that of several records for one id the last one gets in and an earlier one never
- *comes
- ** over it: an earlier one waits until the outcome of the later one is known. With `overwrite` they go in
- *order, each
- ** over the one before.
- */
+/* retry_failures.c - os_retry_failures: the keeper of a retry. For each index it reads the rows, has
+** actions built (retry_action.c), pushes them, and writes what became of each row into the ledger as
+** batches come back.
+**
+** Rows go newest first, so that of several records for one id the last one gets in and an earlier one never
+** comes over it: an earlier one waits until the outcome of the later one is known. With `overwrite` they go
+** in order, each over the one before.
+*/
 #include "operations/retry_failures.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,6 +15,7 @@
 #include "base/json.h"
 #include "operations/progress.h"
 #include "operations/retry_action.h"
+#include "operations/retry_outcome.h"
 #include "operations/retry_rows.h"
 #include "operations/tune.h"
 #include "pipeline/id_gate.h"
@@ -24,15 +23,6 @@
 
 static const double CONTROL_EVERY = 0.25;          /* seconds between looks at what others ask */
 static const double GRACE = 0.4, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
-
-struct row_state { /* a row of which records are on their way; its place in `rows` is their tag */
-  int64_t id;      /* 0: the place is free */
-  uint32_t pending;
-  bool built; /* no further record will be added */
-  bool in, superseded, refused;
-  int status;
-  char *type, *reason; /* of the first record that was refused; owned */
-};
 
 struct retry {
   struct os_job *job;
@@ -43,12 +33,8 @@ struct retry {
   struct os_retry_builder *builder;
   struct os_pipeline *pipeline; /* of the index in hand */
   const char *index;
-  struct row_state *states;
-  size_t state_count, state_cap;
-  size_t first_free; /* no free place before this one */
-  size_t current;    /* state of the row being built */
-  size_t under_way;  /* records pushed whose outcome is not known */
-  json_t *sent_ids;  /* hash of an explicit id (hex) -> the row that was sent for it */
+  struct os_retry_outcomes outcomes;
+  json_t *sent_ids; /* hash of an explicit id (hex) -> the row that was sent for it */
   char first_fault[512];
   struct os_progress_meter meter;
   double next_control;
@@ -66,124 +52,7 @@ static int stop_for(struct retry *retry, const struct os_error *why, double grac
   return (int)retry->stop.code;
 }
 
-/* ---- states of rows
-** ------------------------------------------------------------------------------------------------ */
-
-static int open_state(struct retry *retry, int64_t id, struct os_error *error) {
-  size_t at = retry->first_free;
-  while (at < retry->state_count && retry->states[at].id)
-    at++;
-  if (at == retry->state_cap) {
-    size_t cap = retry->state_cap ? retry->state_cap * 2 : 64;
-    struct row_state *states = os_realloc(retry->states, cap * sizeof *states);
-    if (!states) return os_fail_nomem(error);
-    retry->states = states;
-    retry->state_cap = cap;
-  }
-  if (at == retry->state_count) retry->state_count++;
-  retry->states[at] = (struct row_state){.id = id};
-  retry->current = at;
-  retry->first_free = at + 1;
-  return OS_OK;
-}
-
-static void close_state(struct row_state *state) {
-  os_free(state->type);
-  os_free(state->reason);
-  memset(state, 0, sizeof *state);
-}
-
-static bool note_refusal(struct row_state *state, int status, const char *type, const char *reason) {
-  if (state->refused) return true;
-  state->refused = true;
-  state->status = status;
-  state->type = os_strdup(type);
-  state->reason = os_strdup(reason);
-  return state->type && state->reason;
-}
-
-/* The row's outcome into the ledger, inside the caller's transaction. A row deleted meanwhile is nobody's
- * concern. */
-static int settle(struct retry *retry, struct row_state *state, struct os_error *error) {
-  struct os_ledger *ledger = retry->job->ledger;
-  struct os_retry_result *result = retry->result;
-  int rc;
-  if (state->refused) {
-    rc = os_ledger_failure_again(ledger, state->id, state->status, state->type, state->reason, error);
-    result->refused_again++;
-  } else {
-    rc = os_ledger_failure_resolve(ledger, state->id, retry->job->number, !state->in, error);
-    if (state->in)
-      result->resolved++;
-    else
-      result->superseded++;
-  }
-  if (rc == OS_ERR_NOT_FOUND) {
-    os_error_clear(error);
-    rc = OS_OK;
-  }
-  close_state(state);
-  return rc;
-}
-
-/* ---- batches that come back
-** ---------------------------------------------------------------------------------------- */
-
-/* Something newer is there: another version than the one that stood, or no document any more. */
-static bool is_superseded(const struct retry *retry, const struct os_refusal *refusal) {
-  if (refusal->status == 409) return !strcmp(refusal->type, "version_conflict_engine_exception");
-  return refusal->status == 404 && !retry->request->overwrite &&
-         !strcmp(refusal->type, "document_missing_exception");
-}
-
-static int take_refusals(struct retry *retry, const struct os_batch *batch, struct os_error *error) {
-  struct os_job_figures *figures = &retry->job->figures;
-  for (size_t i = 0; i < batch->refusal_count; i++) {
-    const struct os_refusal *refusal = &batch->refusals[i];
-    struct row_state *state = &retry->states[refusal->offset];
-    if (is_superseded(retry, refusal)) {
-      state->superseded = true;
-      figures->documents_already++;
-      continue;
-    }
-    figures->documents_failed++;
-    if (!note_refusal(state, refusal->status, refusal->type, refusal->reason)) return os_fail_nomem(error);
-  }
-  return OS_OK;
-}
-
-static void take_outcome(struct retry *retry, const struct os_settled *settled) {
-  struct os_job_figures *figures = &retry->job->figures;
-  struct row_state *state = &retry->states[settled->tag];
-  state->pending--;
-  retry->under_way--;
-  switch (settled->outcome) {
-  case OS_CREATED: figures->documents_created++; break;
-  case OS_UPDATED: figures->documents_updated++; break;
-  case OS_NOOP: figures->documents_noop++; break;
-  case OS_ALREADY:
-  case OS_SKIPPED: figures->documents_already++; break;
-  default: return; /* refused: see take_refusals() */
-  }
-  if (settled->outcome == OS_ALREADY || settled->outcome == OS_SKIPPED)
-    state->superseded = true;
-  else
-    state->in = true;
-}
-
-static int settle_rows(struct retry *retry, struct os_error *error) {
-  int rc = OS_OK;
-  for (size_t i = 0; i < retry->state_count && !rc; i++) {
-    struct row_state *state = &retry->states[i];
-    if (!state->id || !state->built || state->pending) continue;
-    rc = settle(retry, state, error);
-    if (i < retry->first_free) retry->first_free = i;
-  }
-  while (retry->state_count && !retry->states[retry->state_count - 1].id)
-    retry->state_count--;
-  if (retry->first_free > retry->state_count) retry->first_free = retry->state_count;
-  return rc;
-}
+/* ---- batches that come back */
 
 /* Write down what became of a batch; of rows without anything under way, too (batch NULL). */
 static int acknowledge(struct retry *retry, const struct os_batch *batch, struct os_error *error) {
@@ -194,11 +63,9 @@ static int acknowledge(struct retry *retry, const struct os_batch *batch, struct
     job->figures.bytes_sent += (int64_t)batch->bytes_sent;
     job->figures.requests += (int64_t)batch->requests;
     job->figures.retries += (int64_t)batch->retries;
-    rc = take_refusals(retry, batch, error);
-    for (size_t i = 0; i < batch->settled_count; i++)
-      take_outcome(retry, &batch->settled[i]);
+    rc = os_retry_outcomes_take(&retry->outcomes, batch, error);
   }
-  if (!rc) rc = settle_rows(retry, error);
+  if (!rc) rc = os_retry_outcomes_write(&retry->outcomes, error);
   if (!rc) rc = os_ledger_job_progress(job->ledger, job->number, &job->figures, error);
   if (!rc)
     rc = os_ledger_commit(job->ledger, error);
@@ -221,8 +88,7 @@ static void take_batch(struct retry *retry, struct os_batch *batch) {
   }
 }
 
-/* ---- reasons to end early
-** ------------------------------------------------------------------------------------------ */
+/* ---- reasons to end early */
 
 static void obey(struct retry *retry, struct os_error *error) {
   struct os_job *job = retry->job;
@@ -291,8 +157,7 @@ static int turn(struct retry *retry, int timeout_ms) {
   return listen(retry);
 }
 
-/* ---- records on their way out
-** -------------------------------------------------------------------------------------- */
+/* ---- records on their way out */
 
 static int flush(struct retry *retry) {
   int rc;
@@ -305,7 +170,7 @@ static int flush(struct retry *retry) {
 
 static int wait_for_all(struct retry *retry) {
   int rc = flush(retry);
-  while (!rc && retry->under_way)
+  while (!rc && retry->outcomes.under_way)
     rc = turn(retry, 50);
   return rc;
 }
@@ -317,7 +182,7 @@ static int follow(struct retry *retry, int64_t later, struct os_error *error) {
   int rc = wait_for_all(retry);
   if (!rc) rc = os_retry_rows_settled(&retry->rows, later, &settled, error);
   if (rc) return rc;
-  struct row_state *state = &retry->states[retry->current];
+  struct os_row_state *state = &retry->outcomes.states[retry->outcomes.current];
   if (settled) {
     state->superseded = true;
     retry->job->figures.documents_already++;
@@ -328,14 +193,14 @@ static int follow(struct retry *retry, int64_t later, struct os_error *error) {
            "delete it",
            (long long)later);
   retry->job->figures.documents_failed++;
-  return note_refusal(state, 0, "later_record_waits", reason) ? OS_OK : os_fail_nomem(error);
+  return os_row_note_refusal(state, 0, "later_record_waits", reason) ? OS_OK : os_fail_nomem(error);
 }
 
 /* *later: the row whose record for this id was sent before; 0: none, and this row is noted as the one. */
 static int look_up_id(struct retry *retry, const struct os_push *push, int64_t *later,
                       struct os_error *error) {
   char key[24];
-  int64_t row = retry->states[retry->current].id;
+  int64_t row = retry->outcomes.states[retry->outcomes.current].id;
   snprintf(key, sizeof key, "%016" PRIx64, os_gate_hash(push->explicit_id, push->explicit_id_len));
   const json_t *known = json_object_get(retry->sent_ids, key);
   *later = known ? json_integer_value(known) : 0;
@@ -358,7 +223,7 @@ static int send(void *ctx, const struct os_push *given) {
     if (rc && error.code) stop_for(retry, &error, GRACE);
     if (rc || later) return rc;
   }
-  push.tag = retry->current;
+  push.tag = retry->outcomes.current;
   while ((rc = os_pipeline_append(retry->pipeline, &push, &error)) == OS_ERR_BUSY) {
     rc = turn(retry, 50);
     if (rc) return rc;
@@ -367,23 +232,22 @@ static int send(void *ctx, const struct os_push *given) {
     if (error.code) stop_for(retry, &error, GRACE);
     return rc;
   }
-  retry->states[retry->current].pending++;
-  retry->under_way++;
+  retry->outcomes.states[retry->outcomes.current].pending++;
+  retry->outcomes.under_way++;
   return OS_OK;
 }
 
 static int refuse(void *ctx, const char *type, const char *reason) {
   struct retry *retry = ctx;
-  struct row_state *state = &retry->states[retry->current];
+  struct os_row_state *state = &retry->outcomes.states[retry->outcomes.current];
   if (!retry->first_fault[0])
     snprintf(retry->first_fault, sizeof retry->first_fault, "row %lld: %s: %.400s", (long long)state->id,
              type, reason);
   retry->job->figures.documents_failed++;
-  return note_refusal(state, 0, type, reason) ? OS_OK : OS_ERR_NOMEM;
+  return os_row_note_refusal(state, 0, type, reason) ? OS_OK : OS_ERR_NOMEM;
 }
 
-/* ---- the rows of one index
-** ----------------------------------------------------------------------------------------- */
+/* ---- the rows of one index */
 
 static int start(struct retry *retry, struct os_error *error) {
   const struct os_retry_request *request = retry->request;
@@ -408,18 +272,17 @@ static int start(struct retry *retry, struct os_error *error) {
 
 static int send_row(struct retry *retry, const struct os_failed_row *row, struct os_error *error) {
   const struct os_retry_sink sink = {send, refuse, retry};
-  int rc = open_state(retry, row->id, error);
+  int rc = os_retry_outcomes_open(&retry->outcomes, row->id, error);
   if (!rc) rc = os_retry_build(retry->builder, row, retry->request->overwrite, &sink, error);
   if (rc == OS_ERR_NOMEM) os_fail_nomem(error);
   if (rc) return rc;
-  struct row_state *state = &retry->states[retry->current];
+  struct os_row_state *state = &retry->outcomes.states[retry->outcomes.current];
   state->built = true;
   retry->result->tried++;
   retry->job->figures.documents_read++;
   if (retry->request->dry_run) {
     retry->result->refused_again += state->refused;
-    close_state(state);
-    retry->first_free = 0;
+    os_retry_outcomes_clear(&retry->outcomes);
   } else if (!state->pending) {
     rc = acknowledge(retry, NULL, error);
   }
@@ -474,9 +337,7 @@ static int retry_index(struct retry *retry, struct os_error *error) {
       os_session_abandon_net(retry->job->session);
     retry->pipeline = NULL;
   }
-  for (size_t i = 0; i < retry->state_count; i++)
-    close_state(&retry->states[i]);
-  retry->state_count = retry->under_way = retry->first_free = 0;
+  os_retry_outcomes_clear(&retry->outcomes);
   json_object_clear(retry->sent_ids);
   if (retry->stop.code) {
     *error = retry->stop;
@@ -489,8 +350,7 @@ static int retry_index(struct retry *retry, struct os_error *error) {
   return OS_OK;
 }
 
-/* ---- the procedure
-** -------------------------------------------------------------------------------------------------- */
+/* ---- the procedure */
 
 /* A `_bulk` request would make a missing index from nothing, without its mapping. */
 static int guard_indices(struct retry *retry, const json_t *indices, struct os_error *error) {
@@ -542,7 +402,11 @@ static int conclude(struct retry *retry, struct os_error *error) {
 int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
                           const struct os_retry_request *request, struct os_retry_result *result,
                           struct os_error *error) {
-  struct retry retry = {.job = job, .cluster = cluster, .request = request, .result = result};
+  struct retry retry = {.job = job,
+                        .cluster = cluster,
+                        .request = request,
+                        .result = result,
+                        .outcomes = {.job = job, .result = result, .overwrite = request->overwrite}};
   struct os_progress_state state;
   json_t *indices = NULL, *count;
   void *next;
@@ -570,6 +434,6 @@ int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
   json_decref(indices);
   json_decref(retry.sent_ids);
   os_retry_builder_free(retry.builder);
-  os_free(retry.states);
+  os_retry_outcomes_free(&retry.outcomes);
   return rc;
 }

@@ -1,7 +1,5 @@
 /* retry_item.c - one record of a failed row on its way out: whether it goes as it was, only over what stood
-*there, or
-** as create; its action line and its document line. See retry_action.h for the rules. Pure.
-*/
+** there, or as create; its action line and its document line. See retry_action.h for the rules. Pure. */
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
@@ -15,12 +13,10 @@ int os_retry_refuse(struct os_retry_work *work, const char *type, const char *re
   return work->sink->refuse(work->sink->ctx, type, reason);
 }
 
-/* ---- the document
-** ------------------------------------------------------------------------------------------------ */
+/* ---- the document */
 
 /* The row's document on one line into builder->document. False: it was refused, and *rc is what the sink
- *said; or
- ** there is no memory. */
+** said; or there is no memory. */
 bool os_retry_minify(struct os_retry_work *work, int *rc) {
   struct os_retry_builder *builder = work->builder;
   struct os_json_scan *scan = &builder->plain;
@@ -64,8 +60,7 @@ nomem:
   return false;
 }
 
-/* ---- how it is sent
-** ------------------------------------------------------------------------------------------------ */
+/* ---- how it is sent */
 
 enum manner { AS_IT_WAS, IF_UNCHANGED, AS_CREATE };
 

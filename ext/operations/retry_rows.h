@@ -1,8 +1,7 @@
 /* retry_rows.h - the failed records that are still to be settled, read from the ledger one at a time: rows
- *change
- ** while the outcomes of earlier ones are written, so no statement stays open between two calls. Keeper's
- *thread.
- */
+** change while the outcomes of earlier ones are written, so no statement stays open between two calls.
+** Keeper's thread.
+*/
 #ifndef OS_OPERATIONS_RETRY_ROWS_H
 #define OS_OPERATIONS_RETRY_ROWS_H
 #include <jansson.h>
