@@ -5,7 +5,8 @@ Convention for whoever writes documentation:
 * A block fenced as ```sql is run, and all the blocks of one file are one session of the sqlite3 shell, in order, with the
   extension loaded, in a temporary copy of examples/ as the working directory, against a real node
   (OPENSEARCH_ENDPOINT is set). Dot commands work. `.load build/opensearch` is allowed and does no harm.
-  `build`, `scripts` and `sql` of the tree are there under these names.
+  `build`, `scripts`, `sql` and `examples` of the tree are there under these names, so examples are written as they are
+  run from the root of the tree.
 * A line `-- → value` after a statement says what it prints. Several such lines are several lines of output. What stands
   there must be the whole output of the statements since the last such line (or the block's start). `…` stands for any
   text: `-- → {"status":"success",…}`. Output that no `-- →` follows is not compared, but an error fails the test.
@@ -106,6 +107,7 @@ def test_examples(path, plain, extension, tmp_path):
     for name in ("scripts", "sql"):
         if (ROOT / name).exists():
             (folder / name).symlink_to(ROOT / name)
+    (folder / "examples").symlink_to(".")
     (folder / "build").mkdir()
     (folder / "build/opensearch.so").symlink_to(EXTENSION)
     env = {"OPENSEARCH_ENDPOINT": plain.url}
