@@ -1,10 +1,12 @@
-/* parser_impl.h - between parser.c (which dispatches) and the parsers of one format each. Private to format/. */
+/* parser_impl.h - between parser.c (which dispatches) and the parsers of one format each. Private to
+** format/. */
 #ifndef OS_FORMAT_PARSER_IMPL_H
 #define OS_FORMAT_PARSER_IMPL_H
 #include "format/parser.h"
 
 struct os_parser_methods {
-  int (*run)(struct os_parser *parser, const char *window, size_t len, bool at_end, size_t *consumed, struct os_error *error);
+  int (*run)(struct os_parser *parser, const char *window, size_t len, bool at_end, size_t *consumed,
+             struct os_error *error);
   void (*free)(struct os_parser *parser); /* frees the whole, base class included */
 };
 
@@ -20,13 +22,15 @@ struct os_parser { /* base class, must be first */
 
 /* In csv_parser.c and json_parser.c; same contract as os_parser_open() and os_head_examine(). */
 int os_csv_parser_open(struct os_parser **out, enum os_format format, const struct os_parse_options *options,
-                       const struct os_parser_start *start, const struct os_record_sink *sink, struct os_error *error);
+                       const struct os_parser_start *start, const struct os_record_sink *sink,
+                       struct os_error *error);
 int os_json_parser_open(struct os_parser **out, enum os_format format, const struct os_parse_options *options,
-                        const struct os_parser_start *start, const struct os_record_sink *sink, struct os_error *error);
-int os_csv_head_examine(enum os_format format, const struct os_parse_options *options, const char *head, size_t len,
-                        bool is_all, struct os_head_facts *facts, struct os_error *error);
-int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *head, size_t len,
-                         bool is_all, struct os_head_facts *facts, struct os_error *error);
+                        const struct os_parser_start *start, const struct os_record_sink *sink,
+                        struct os_error *error);
+int os_csv_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
+                        size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error);
+int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
+                         size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error);
 /* Initialise the base class (copies source_name). */
 int os_parser_base_init(struct os_parser *parser, const struct os_parser_methods *methods,
                         const struct os_parse_options *options, const struct os_parser_start *start,

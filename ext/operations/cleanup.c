@@ -1,6 +1,5 @@
-/* cleanup.c - see cleanup.h. The two ways to empty an index are in cleanup_delete.c and cleanup_recreate.c;
-*here are the
-** guards that both share, and the choice.
+/* cleanup.c - see cleanup.h. The two ways to empty an index are in cleanup_delete.c and
+** cleanup_recreate.c; here are the guards that both share, and the choice.
 */
 #include "operations/cleanup.h"
 #include <stdio.h>

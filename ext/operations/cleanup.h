@@ -1,8 +1,8 @@
 /* cleanup.h - empty an index and keep it as it was otherwise: os_cleanup, and the first step of a fresh load.
 **
-** Documents are deleted by query and expunged; from `recreate_threshold` documents on the index is made anew
-*from its
-** own settings and mappings instead. An index that an alias serves is never touched. Keeper's thread.
+** Documents are deleted by query and expunged; from `recreate_threshold` documents on the index is made
+** anew from its own settings and mappings instead. An index that an alias serves is never touched.
+** Keeper's thread.
 */
 #ifndef OS_OPERATIONS_CLEANUP_H
 #define OS_OPERATIONS_CLEANUP_H
@@ -24,12 +24,10 @@ struct os_cleanup_result {
 };
 
 /* 1 exists, concrete, no alias, not red; 2 settings, mappings and UUID read and recorded; 3 below the
- *threshold:
- ** _delete_by_query as a task, polled and interruptible, then only_expunge_deletes; else: write block, clone
- *as backup,
- ** the new definition tried under a temporary name, delete, create, verified by UUID, and everything put back
- *when a
- ** step fails; 4 counted: 0 documents. Every check and change is a row of os_audit. */
+** threshold: _delete_by_query as a task, polled and interruptible, then only_expunge_deletes; else: write
+** block, clone as backup, the new definition tried under a temporary name, delete, create, verified by
+** UUID, and everything put back when a step fails; 4 counted: 0 documents. Every check and change is a
+** row of os_audit. */
 int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                    struct os_cleanup_result *result, struct os_error *error);
 #endif

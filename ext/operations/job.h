@@ -1,8 +1,8 @@
 /* job.h - what an operation needs of the job it runs for: the ledger rows it writes as it goes, and its
- *figures.
- **
- ** The surface begins and finishes the job; an operation adds audit rows and figures. Keeper's thread.
- */
+** figures.
+**
+** The surface begins and finishes the job; an operation adds audit rows and figures. Keeper's thread.
+*/
 #ifndef OS_OPERATIONS_JOB_H
 #define OS_OPERATIONS_JOB_H
 #include <jansson.h>
@@ -24,9 +24,8 @@ struct os_job {
   double max_docs_rate, max_bytes_rate; /* per second; 0: none */
 };
 
-/* One row of os_audit and one entry of checks. verdict: pass, fail, unknown, skip, did. durable: on the disk
- *before it
- ** returns, for an intent before a change (architecture, rule 4). */
+/* One row of os_audit and one entry of checks. verdict: pass, fail, unknown, skip, did. durable: on the
+** disk before it returns, for an intent before a change (architecture, rule 4). */
 int os_job_audit(struct os_job *job, const char *step, const char *check, const char *verdict, bool durable,
                  struct os_error *error, const char *format, ...) __attribute__((format(printf, 7, 8)));
 /* A guard that said no: the row "fail" with the text of *refusal, whose code is returned. */

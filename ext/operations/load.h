@@ -4,8 +4,8 @@
 **   1 guards    load_guards.c   the target: reachable, ours to write, not live, healthy, how many documents
 **   2 plan      load_plan.c     which files, what they are, whether each can be read
 **   3 mode      load_mode.c     what is to happen with each file, and why
-**   4 prepare   load_prepare.c  index created, emptied (fresh), tuned; earlier documents replaced; rows of
-*the files
+**   4 prepare   load_prepare.c  index created, emptied (fresh), tuned; earlier documents replaced; rows
+**                               of the files
 **   5 run       load_run.c      the pipeline; every settled batch goes into the ledger before it counts
 **   6 finish    load_finish.c   settings restored, refresh, counts reconciled, expunge
 ** A dry run does 1 to 3, reads and parses everything in 5, and sends nothing.

@@ -6,8 +6,7 @@
 enum { SHOWN = 20 /* rows for single columns; the rest is a number */ };
 
 /* The mapping of a dotted name, through properties and fields; NULL: not mapped. *open_parent: an object
- *above it takes
- ** what it does not know (flat_object, enabled:false). */
+** above it takes what it does not know (flat_object, enabled:false). */
 static const json_t *find_mapping(const json_t *mapping, const char *name, bool *open_parent) {
   const json_t *at = mapping;
   const char *part = name;

@@ -1,12 +1,10 @@
 /* load_finish.c - step 6 of a load: does the index hold what the figures say? Then the index is left tidy.
 **
-** What was read must be created, updated, unchanged, there already, refused or left out; and the index's own
-*count must
-** have moved by what was created and deleted. A record whose first answer was lost is "already there"
-*although this load
-** created it, so the count may exceed the created by at most those. A difference that the index's own
-*counters show to be
-** somebody else's is unknown; one that nothing explains is an error.
+** What was read must be created, updated, unchanged, there already, refused or left out; and the index's
+** own count must have moved by what was created and deleted. A record whose first answer was lost is
+** "already there" although this load created it, so the count may exceed the created by at most those. A
+** difference that the index's own counters show to be somebody else's is unknown; one that nothing
+** explains is an error.
 */
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,9 @@
 /* load_guards.c - step 1 of a load: is the target one that may be loaded? Every question is a row of
- *os_audit.
- **
- ** A question that the user's rights forbid asking is `unknown`, naming the missing right; the mode decides
- *later
- ** whether that is good enough.
- */
+** os_audit.
+**
+** A question that the user's rights forbid asking is `unknown`, naming the missing right; the mode
+** decides later whether that is good enough.
+*/
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"

@@ -1,9 +1,7 @@
 /* load_inspect.c - see load_inspect.h. What a field takes follows the field type pages of the OpenSearch
- *documentation;
- ** where a parameter makes it lenient (ignore_malformed, coerce) that counts. What only the server can tell
- *(date formats of
- ** the user's own, geo shapes, analysers) is not judged.
- */
+** documentation; where a parameter makes it lenient (ignore_malformed, coerce) that counts. What only the
+** server can tell (date formats of the user's own, geo shapes, analysers) is not judged.
+*/
 #include "operations/load_inspect.h"
 #include <arpa/inet.h>
 #include <stdio.h>

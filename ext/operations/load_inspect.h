@@ -1,7 +1,6 @@
 /* load_inspect.h - dry run: every document held against the live mapping, as far as the mapping alone can
-*tell. Findings
-** are grouped by field and problem. One thread at a time (the reader's, then the keeper's when the run is
-*over).
+** tell. Findings are grouped by field and problem. One thread at a time (the reader's, then the keeper's
+** when the run is over).
 */
 #ifndef OS_OPERATIONS_LOAD_INSPECT_H
 #define OS_OPERATIONS_LOAD_INSPECT_H

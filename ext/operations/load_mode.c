@@ -1,8 +1,7 @@
 /* load_mode.c - step 3 of a load: which mode it is, and what is to happen with each file, and why.
 **
-** `auto` never deletes: it chooses upsert when every file carries ids, fresh when nothing is there to delete,
-*and
-** otherwise says what it found and what there is to choose from.
+** `auto` never deletes: it chooses upsert when every file carries ids, fresh when nothing is there to
+** delete, and otherwise says what it found and what there is to choose from.
 */
 #include <stdio.h>
 #include <string.h>

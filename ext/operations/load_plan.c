@@ -1,10 +1,9 @@
 /* load_plan.c - step 2 of a load: which files there are, what each is, and what tells its content from
- *another.
- **
- ** Every source is opened and its head is looked at before the first byte is sent, so that an unreadable file
- *or an
- ** unusable header stops the load while nothing has happened yet.
- */
+** another.
+**
+** Every source is opened and its head is looked at before the first byte is sent, so that an unreadable
+** file or an unusable header stops the load while nothing has happened yet.
+*/
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"

@@ -1,7 +1,6 @@
-/* load_prepare.c - step 4 of a load: everything that must be so before the first record goes out. Each change
- *is a
- ** durable row of os_audit first (architecture, rule 4).
- */
+/* load_prepare.c - step 4 of a load: everything that must be so before the first record goes out. Each
+** change is a durable row of os_audit first (architecture, rule 4).
+*/
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"

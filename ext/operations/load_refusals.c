@@ -193,9 +193,8 @@ static int by_place(const void *a, const void *b) {
   return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
-/* In the order of their records, the parser's refusals and the server's: of two rows for one id the later is
- *the newer
- ** one. */
+/* In the order of their records, the parser's refusals and the server's: of two rows for one id the later
+** is the newer one. */
 int os_load_put_refusals(struct os_load *load, struct os_batch *batch, const json_t *standing,
                          struct os_error *error) {
   int rc = OS_OK;

@@ -1,8 +1,8 @@
 /* load_replace.c - see load_replace.h.
 **
-** Computed ids of one content share their first 16 characters and sort by offset, so they stand next to each
-*other when
-** the index is walked in order of `_id` (search_after, documented on the paginate-results page).
+** Computed ids of one content share their first 16 characters and sort by offset, so they stand next to
+** each other when the index is walked in order of `_id` (search_after, documented on the paginate-results
+** page).
 */
 #include "operations/load_replace.h"
 #include <string.h>

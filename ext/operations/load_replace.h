@@ -4,8 +4,7 @@
 #define OS_OPERATIONS_LOAD_REPLACE_H
 #include "operations/load.h"
 
-/* Delete every document of source i's earlier content, found by the beginning of its computed ids. Documents
- *with ids of
- ** their own cannot be told from others: an error that says so. */
+/* Delete every document of source i's earlier content, found by the beginning of its computed ids.
+** Documents with ids of their own cannot be told from others: an error that says so. */
 int os_load_replace(struct os_load *load, size_t i, struct os_error *error);
 #endif

@@ -1,12 +1,11 @@
-/* load_run.c - step 5 of a load: the keeper. It takes every settled batch from the pipeline, writes refusals,
- *progress
- ** and the acknowledged place of each file into the ledger in one transaction, and only then lets the batch
- *go.
- **
- ** It also listens: to an interruption, to os_cancel and os_pause from other processes, to the limit of
- *refusals, to
- ** faults that are not the records'. Whatever ends the load early, what was acknowledged stays recorded.
- */
+/* load_run.c - step 5 of a load: the keeper. It takes every settled batch from the pipeline, writes
+** refusals, progress and the acknowledged place of each file into the ledger in one transaction, and only
+** then lets the batch go.
+**
+** It also listens: to an interruption, to os_cancel and os_pause from other processes, to the limit of
+** refusals, to faults that are not the records'. Whatever ends the load early, what was acknowledged
+** stays recorded.
+*/
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"

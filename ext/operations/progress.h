@@ -1,7 +1,6 @@
-/* progress.h - how far a load is, on stderr: one redrawn line on a terminal, or a JSON object a second. Pure
- *apart from
- ** the write; keeper's thread.
- */
+/* progress.h - how far a load is, on stderr: one redrawn line on a terminal, or a JSON object a second.
+** Pure apart from the write; keeper's thread.
+*/
 #ifndef OS_OPERATIONS_PROGRESS_H
 #define OS_OPERATIONS_PROGRESS_H
 #include <stdint.h>

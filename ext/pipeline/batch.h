@@ -1,10 +1,9 @@
 /* batch.h - one bulk request's worth of records on its way from a reader to the sink to the keeper and back.
 **
-** A batch has one owner at any time: the feeder fills it, the sink (network thread) sends it until every item
-*has
-** its final outcome, the keeper writes what became of it to the ledger and returns it to the pool. The body
-*holds
-** the items one behind the other, exactly as they are sent; removing settled items moves the rest forward.
+** A batch has one owner at any time: the feeder fills it, the sink (network thread) sends it until every
+** item has its final outcome, the keeper writes what became of it to the ledger and returns it to the
+** pool. The body holds the items one behind the other, exactly as they are sent; removing settled items
+** moves the rest forward.
 */
 #ifndef OS_PIPELINE_BATCH_H
 #define OS_PIPELINE_BATCH_H
@@ -39,9 +38,8 @@ struct os_item {       /* one action and its document in a batch's body */
 #define OS_RAW_IS_DOCUMENT UINT32_MAX     /* the document line is the record, byte for byte */
 #define OS_RAW_IN_SOURCE (UINT32_MAX - 1) /* a plain file: to be read again at offset, raw_len bytes */
 
-/* A run of bytes of one source whose records this batch carries: [from, to), without holes. When the whole
- *batch is
- ** settled and written down, the run is acknowledged. */
+/* A run of bytes of one source whose records this batch carries: [from, to), without holes. When the
+** whole batch is settled and written down, the run is acknowledged. */
 struct os_segment {
   uint32_t source;
   bool eof;                /* the source ends here */

@@ -1,16 +1,11 @@
 /* bulk_sink.c - sends batches as `_bulk` requests until every item has its final outcome. Network thread
- *only, except
- ** for the three functions that post to it.
- **
- ** A batch has at most one request under way. After each answer the settled items leave the batch and what
- *remains is
- ** sent again: at once when it was simply not part of the request, after a backoff when it was turned away
- *for
- *a
- ** while. Rules 1 to 3 of the architecture: errors:true is never success; what is not known to have failed is
- *sent
- ** again only because ids make that harmless; 413 halves and remembers.
- */
+** only, except for the three functions that post to it.
+**
+** A batch has at most one request under way. After each answer the settled items leave the batch and what
+** remains is sent again: at once when it was simply not part of the request, after a backoff when it was
+** turned away for a while. Rules 1 to 3 of the architecture: errors:true is never success; what is not
+** known to have failed is sent again only because ids make that harmless; 413 halves and remembers.
+*/
 #include <string.h>
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -1,9 +1,8 @@
 /* bulk_verdict.h - what one item of a `_bulk` answer means for the record that was sent. Pure.
 **
-** The order of the questions matters: a fault of the index, the rights or the pipeline is never a record's
-*fault
-** and must not fill dlq_failures with records that are fine.
-** Sources: OpenSearch bulk API page; the exception names of OpenSearch's server module.
+** The order of the questions matters: a fault of the index, the rights or the pipeline is never a
+** record's fault and must not fill dlq_failures with records that are fine. Sources: OpenSearch bulk API
+** page; the exception names of OpenSearch's server module.
 */
 #ifndef OS_PIPELINE_BULK_VERDICT_H
 #define OS_PIPELINE_BULK_VERDICT_H

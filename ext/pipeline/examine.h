@@ -8,11 +8,9 @@
 
 enum { OS_EXAMINE_HEAD = 1 << 20 }; /* decompressed bytes that are looked at */
 
-/* Sets source->compression and source->format (`format` UNKNOWN: by name, then by content) and fills facts
-*(free with
-** os_head_facts_free(), also after an error). A stream's bytes are kept in source->preread. Ends within 100
-*ms of an
-** interruption (probe; a slow pipe). Errors name the file. */
+/* Sets source->compression and source->format (`format` UNKNOWN: by name, then by content) and fills
+** facts (free with os_head_facts_free(), also after an error). A stream's bytes are kept in
+** source->preread. Ends within 100 ms of an interruption (probe; a slow pipe). Errors name the file. */
 int os_source_examine(struct os_source *source, enum os_format format, const struct os_parse_options *options,
                       const struct os_probe *probe, struct os_head_facts *facts, struct os_error *error);
 /* The first `want` decompressed bytes of an examined source (fewer: *is_all). For previews. */

@@ -1,17 +1,14 @@
-/* feeder.c - turns records into bulk actions and fills batches with them: ids computed or taken, both caps
- *kept,
- ** and for one explicit id the order of its records.
- **
- ** Ordering ("the last record wins"): the gate knows which batch carries an id. A record whose id is in a
- *batch that
- ** is on its way is parked: put into a second batch that is sent only after the ones it depends on are
- *settled.
- ** Within one batch the server applies items of one id in order (bulk API page), so for `index` they may
- *share it;
- ** `update` and `create` may not, because a repetition of the first after the second would change the result.
- **
- ** Single-threaded: a reader thread's, or the keeper's when it pushes.
- */
+/* feeder.c - turns records into bulk actions and fills batches with them: ids computed or taken, both
+** caps kept, and for one explicit id the order of its records.
+**
+** Ordering ("the last record wins"): the gate knows which batch carries an id. A record whose id is in a
+** batch that is on its way is parked: put into a second batch that is sent only after the ones it depends
+** on are settled. Within one batch the server applies items of one id in order (bulk API page), so for
+** `index` they may share it; `update` and `create` may not, because a repetition of the first after the
+** second would change the result.
+**
+** Single-threaded: a reader thread's, or the keeper's when it pushes.
+*/
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
@@ -205,9 +202,8 @@ static void put_digits(char *out, uint64_t value, int width) {
   }
 }
 
-/* The computed id: 16 characters that stand for source and content, then the offset, zero-padded so that ids
- *of one
- ** source sort in its order (12 digits; more when a source is longer than a terabyte). */
+/* The computed id: 16 characters that stand for source and content, then the offset, zero-padded so that
+** ids of one source sort in its order (12 digits; more when a source is longer than a terabyte). */
 void os_feeder_put_computed_id(struct os_buf *out, const char *prefix, uint64_t offset) {
   char digits[20];
   int width = COMPUTED_DIGITS;
@@ -316,8 +312,7 @@ static bool is_cut(const struct os_pipeline_options *options, const struct os_re
 }
 
 /* A record that is well formed but cannot be sent as it is. Its document is kept when it is all of the
-*record:
-** sent again without the id that was cut from it, it would become another document. */
+** record: sent again without the id that was cut from it, it would become another document. */
 static int refuse_record(struct os_feeder *feeder, const struct os_record *record, uint64_t from,
                          const char *type, const char *reason) {
   struct os_batch *batch;

@@ -1,9 +1,7 @@
-/* id_gate.h - which explicit ids are on their way, and in which batch: the means by which, for one id, the
- *last
- ** record wins. Single-threaded (the feeder's). Ids are known by their 64-bit hash: two ids that share one
- *merely
- ** wait for each other without need.
- */
+/* id_gate.h - which explicit ids are on their way, and in which batch: the means by which, for one id,
+** the last record wins. Single-threaded (the feeder's). Ids are known by their 64-bit hash: two ids that
+** share one merely wait for each other without need.
+*/
 #ifndef OS_PIPELINE_ID_GATE_H
 #define OS_PIPELINE_ID_GATE_H
 #include <stdbool.h>

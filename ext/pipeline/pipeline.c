@@ -231,9 +231,7 @@ bool os_pipeline_release(struct os_pipeline *pipeline, double grace) {
   return ended;
 }
 
-/* ---- push
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- push */
 
 int os_pipeline_append(struct os_pipeline *pipeline, const struct os_push *push, struct os_error *error) {
   int rc = os_feeder_push(&pipeline->push, push);

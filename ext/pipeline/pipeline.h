@@ -1,20 +1,17 @@
 /* pipeline.h - records flow from sources through batches into an index; the keeper is told what became of
- *each.
- **
- ** Threads: reader threads fill batches (feeder.c), the network thread sends them (bulk_sink.c), the keeper
- *(the
- ** thread that calls the functions below) takes every settled batch, writes it down and gives it back. Memory
- *is
- ** bounded by the pool of batches, whatever the size of the sources.
- **
- ** Pull: give sources, start, take batches until os_pipeline_next() says the end.
- ** Push: give none, append items from the keeper's thread, flush, take batches as above.
- **
- ** Stopping: os_pipeline_stop() ends reading and sending; requests under way may finish.
- *os_pipeline_release() never
- ** waits longer than `grace` seconds; what still runs then is left to end by itself (it holds counted
- *references).
- */
+** each.
+**
+** Threads: reader threads fill batches (feeder.c), the network thread sends them (bulk_sink.c), the
+** keeper (the thread that calls the functions below) takes every settled batch, writes it down and gives
+** it back. Memory is bounded by the pool of batches, whatever the size of the sources.
+**
+** Pull: give sources, start, take batches until os_pipeline_next() says the end.
+** Push: give none, append items from the keeper's thread, flush, take batches as above.
+**
+** Stopping: os_pipeline_stop() ends reading and sending; requests under way may finish.
+** os_pipeline_release() never waits longer than `grace` seconds; what still runs then is left to end by
+** itself (it holds counted references).
+*/
 #ifndef OS_PIPELINE_PIPELINE_H
 #define OS_PIPELINE_PIPELINE_H
 #include <stdatomic.h>
@@ -47,9 +44,9 @@ struct os_pipeline_options {
   int max_workers, readers;             /* readers > 1 only when no record carries an explicit id */
   double timeout;                       /* seconds a request; 0: the endpoint's */
   double max_docs_rate, max_bytes_rate; /* per second; 0: none */
-  bool dry_run;      /* read and parse everything, send nothing: items are counted as skipped */
-  /* dry run: sees every well-formed record, on a reader's thread (one reader); anything but OS_OK ends it. NULL: nobody
-  ** looks */
+  bool dry_run; /* read and parse everything, send nothing: items are counted as skipped */
+  /* dry run: sees every well-formed record, on a reader's thread (one reader); anything but OS_OK ends
+  ** it. NULL: nobody looks */
   int (*inspect)(void *ctx, uint32_t source, const struct os_record *record);
   void *inspect_ctx;
   bool keep_settled; /* push: tell the outcome of each item */
@@ -64,10 +61,9 @@ struct os_pipeline_figures {         /* live; any thread */
 
 struct os_pipeline;
 
-/* Make it and start its readers. `keep` (may be NULL) is called with keep_ctx when the last thread has let go
- *of the
- ** borrowed options and sources, possibly on another thread: free them there, not before. Also called on
- *failure. */
+/* Make it and start its readers. `keep` (may be NULL) is called with keep_ctx when the last thread has
+** let go of the borrowed options and sources, possibly on another thread: free them there, not before.
+** Also called on failure. */
 int os_pipeline_start(struct os_pipeline **out, const struct os_pipeline_options *options,
                       void (*keep)(void *ctx), void *keep_ctx, struct os_error *error);
 struct os_pipeline_figures *os_pipeline_figures(struct os_pipeline *pipeline);
@@ -82,15 +78,13 @@ void os_pipeline_pause(struct os_pipeline *pipeline, bool paused); /* no new req
 void os_pipeline_stop(struct os_pipeline *pipeline);
 /* Why a reader gave up altogether (no memory); code 0 when none did. */
 void os_pipeline_error(struct os_pipeline *pipeline, struct os_error *out);
-/* Stop, wait up to `grace` seconds for requests under way, then cancel them and let go. False: the network
- *thread did
- ** not come back from a cancelled request in time and should be abandoned. */
+/* Stop, wait up to `grace` seconds for requests under way, then cancel them and let go. False: the
+** network thread did not come back from a cancelled request in time and should be abandoned. */
 bool os_pipeline_release(struct os_pipeline *pipeline, double grace);
 
-/* Push side, keeper's thread. `action` (with its line break) and `document` (one line, with or without) as
- *they are to
- ** be sent; explicit_id: its JSON text for ordering, or NULL. OS_ERR_BUSY: no batch is free; take one with
- ** os_pipeline_next(), return it, and append again. */
+/* Push side, keeper's thread. `action` (with its line break) and `document` (one line, with or without)
+** as they are to be sent; explicit_id: its JSON text for ordering, or NULL. OS_ERR_BUSY: no batch is
+** free; take one with os_pipeline_next(), return it, and append again. */
 struct os_push {
   enum os_op op;
   const char *action, *document;

@@ -1,7 +1,6 @@
 /* pipeline_int.h - how the files of this room share one pipeline. Reading order: feeder (fills batches),
- *reader
- ** (feeds from sources), bulk_sink (sends batches), pipeline.c (start, stop, the keeper's side).
- */
+** reader (feeds from sources), bulk_sink (sends batches), pipeline.c (start, stop, the keeper's side).
+*/
 #ifndef OS_PIPELINE_PIPELINE_INT_H
 #define OS_PIPELINE_PIPELINE_INT_H
 #include <pthread.h>

@@ -1,8 +1,7 @@
 /* source.h - one thing to read: a file, or standard input. Filled by source_list.c and fingerprint.c,
- *completed by
- ** the operation (where to start, what its computed ids begin with), read by the readers; immutable while
- *they run.
- */
+** completed by the operation (where to start, what its computed ids begin with), read by the readers;
+** immutable while they run.
+*/
 #ifndef OS_PIPELINE_SOURCE_H
 #define OS_PIPELINE_SOURCE_H
 #include <stdbool.h>

@@ -1,7 +1,6 @@
 /* stream.h - the decompressed bytes of one source, read in chunks (never mapped: a file that is cut short
- *while it is
- ** mapped would kill the host process). One thread.
- */
+** while it is mapped would kill the host process). One thread.
+*/
 #ifndef OS_PIPELINE_STREAM_H
 #define OS_PIPELINE_STREAM_H
 #include <stdatomic.h>

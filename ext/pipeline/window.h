@@ -1,8 +1,7 @@
 /* window.h - how many requests may be in flight: additive increase, multiplicative decrease. Pure.
 **
-** A refusal for load (429, 503, also of single items) halves the window, at most once per round of requests;
-*each
-** undisturbed round lets it grow by one, up to the maximum. RFC 5681 has the idea.
+** A refusal for load (429, 503, also of single items) halves the window, at most once per round of
+** requests; each undisturbed round lets it grow by one, up to the maximum. RFC 5681 has the idea.
 */
 #ifndef OS_PIPELINE_WINDOW_H
 #define OS_PIPELINE_WINDOW_H

@@ -1,6 +1,5 @@
-/* load_tables.c - os_load_plan(path, index, options) and os_preview(path, options): what a load would do, and
-*what it
-** would send, as rows. Nothing is changed and no job is made.
+/* load_tables.c - os_load_plan(path, index, options) and os_preview(path, options): what a load would do,
+** and what it would send, as rows. Nothing is changed and no job is made.
 */
 #include "surface/functions.h"
 #include <stdio.h>
@@ -191,8 +190,11 @@ static int preview_file(struct os_rows_call *call, struct os_load *load, size_t 
   size_t used;
   os_buf_init(&head, 0);
   int rc = os_source_head(source, PREVIEW_HEAD, &head, &is_all, call->error);
-  struct os_parser_start start = {
-      .source_name = os_source_file_name(source), .line = 1, .head = head.data, .head_len = head.len, .head_is_all = is_all};
+  struct os_parser_start start = {.source_name = os_source_file_name(source),
+                                  .line = 1,
+                                  .head = head.data,
+                                  .head_len = head.len,
+                                  .head_is_all = is_all};
   if (!rc && !os_buf_reserve(&head, OS_PAD)) rc = os_fail_nomem(call->error);
   start.head = head.data;
   if (!rc) rc = os_parser_open(&parser, source->format, &load->shared->parse, &start, &sink, call->error);

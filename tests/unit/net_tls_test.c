@@ -1,7 +1,6 @@
-/* net_tls_test.c - certificates good and bad, TLS to a plain port and plain text to a TLS port. The server
- *and its
- ** certificates are made here with OpenSSL.
- */
+/* net_tls_test.c - certificates good and bad, TLS to a plain port and plain text to a TLS port. The
+** server and its certificates are made here with OpenSSL.
+*/
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
-/* From a row of dlq_failures to the actions that send its record again: what goes as what, which documents
-*and ids
-** come out, what is refused and in which words, and what happens when memory runs out. */
+/* From a row of dlq_failures to the actions that send its record again: what goes as what, which
+** documents and ids come out, what is refused and in which words, and what happens when memory runs out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -116,7 +115,7 @@ static const struct {
       .document = "{\"a\":1}",
       .context = "{" ACTION(
           "index", ID("7") ",\\\"routing\\\":\\\"r\\\"") "," KEYED ",\"standing\":[5,2],\"pipeline\":"
-                                                                   "\"p\\\"q\",\"require_alias\":true}"},
+                                                         "\"p\\\"q\",\"require_alias\":true}"},
      false,
      "{\"index\":{\"_id\":\"7\",\"routing\":\"r\",\"if_seq_no\":5,\"if_primary_term\":2,\"pipeline\":"
      "\"p\\\"q\","

@@ -1,7 +1,7 @@
-/* scripted_server.h - a TCP server inside a test: each connection runs a function of the test, which reads
- *requests
- ** and writes whatever bytes the case needs, good or bad. On 127.0.0.1, on a port of the system's choice.
- */
+/* scripted_server.h - a TCP server inside a test: each connection runs a function of the test, which
+** reads requests and writes whatever bytes the case needs, good or bad. On 127.0.0.1, on a port of the
+** system's choice.
+*/
 #ifndef SCRIPTED_SERVER_H
 #define SCRIPTED_SERVER_H
 #include <arpa/inet.h>
