@@ -34,17 +34,16 @@ struct os_retry_builder;                             /* scratch memory, used for
 struct os_retry_builder *os_retry_builder_new(void); /* NULL: no memory */
 void os_retry_builder_free(struct os_retry_builder *builder);
 
-/* Hand every record of the row to the sink, at least once in all. The document is sent if the row has one,
- *else raw
- ** is parsed in the dialect of its file. `doc_id`, when the user changed it, is the record's id.
- ** How it is sent:
- **   a computed id: create                        no id: index
- **   an explicit id, with external version or op create: as it was
- **   an explicit id, something stood there: index or update with if_seq_no and if_primary_term
- **   an explicit id, nothing stood there or it is not known: create
- ** With `overwrite` an explicit id goes as it was. Sources: bulk API page, optimistic concurrency control;
- ** UpdateRequest refuses if_seq_no beside retry_on_conflict and doc_as_upsert.
- ** Errors: OS_ERR_NOMEM, and what the sink returned; everything else is a refusal. */
+/* Hand every record of the row to the sink, at least once in all. The document is sent if the row has
+** one, else raw is parsed in the dialect of its file. `doc_id`, when the user changed it, is the record's
+** id. How it is sent:
+**   a computed id: create                        no id: index
+**   an explicit id, with external version or op create: as it was
+**   an explicit id, something stood there: index or update with if_seq_no and if_primary_term
+**   an explicit id, nothing stood there or it is not known: create
+** With `overwrite` an explicit id goes as it was. Sources: bulk API page, optimistic concurrency control;
+** UpdateRequest refuses if_seq_no beside retry_on_conflict and doc_as_upsert.
+** Errors: OS_ERR_NOMEM, and what the sink returned; everything else is a refusal. */
 int os_retry_build(struct os_retry_builder *builder, const struct os_failed_row *row, bool overwrite,
                    const struct os_retry_sink *sink, struct os_error *error);
 #endif
