@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "operations/load.h"
 #include "operations/load_inspect.h"
+#include "operations/load_recognise.h"
 #include "operations/load_refusals.h"
 #include "operations/progress.h"
 #include "pipeline/ack_track.h"
@@ -139,6 +140,7 @@ static void live_figures(struct keeper *keeper) {
 /* Write down what became of a batch, durably, before it counts as acknowledged. */
 static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_error *error) {
   struct os_load *load = keeper->load;
+  if (!load->request->dry_run) os_load_recognise(load, batch);
   json_t *standing = batch->refusal_count ? os_load_standing(load, batch) : NULL;
   int rc = os_ledger_begin(load->ledger, error);
   bool open = !rc;
@@ -407,6 +409,17 @@ static int report_failed_files(struct keeper *keeper, struct os_error *error) {
   return OS_OK;
 }
 
+/* Whatever stopped the load: what was acknowledged is recorded, and the message says how to go on. */
+static void advise_resume(struct os_error *error) {
+  if (strstr(error->advice, "resume") || strstr(error->text, "resume")) return;
+  char before[OS_ERROR_ADVICE];
+  memcpy(before, error->advice, sizeof before);
+  if (before[0])
+    os_advise(error, "%.400s; then load with mode resume to go on where it stopped", before);
+  else
+    os_advise(error, "what was acknowledged is recorded: load with mode resume to go on where it stopped");
+}
+
 int os_load_step_run(struct os_load *load, struct os_error *error) {
   struct keeper keeper;
   int rc = keeper_init(&keeper, load, error);
@@ -421,6 +434,7 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
       os_session_abandon_net(load->session);
     if (keeper.stop.code) {
       *error = keeper.stop;
+      advise_resume(error);
       rc = (int)error->code;
     } else {
       if (keeper.inspection) rc = os_load_inspect_report(load, keeper.inspection, error);

@@ -1,0 +1,94 @@
+/* load_recognise.c - see load_recognise.h. */
+#include "operations/load_recognise.h"
+#include <string.h>
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "net/http.h"
+
+enum { PAGE = 500 /* documents asked for at once */, CONFLICT = 409 };
+
+static bool is_candidate(const struct os_refusal *refusal) {
+  return refusal->status == CONFLICT && refusal->op == OS_OP_CREATE && !refusal->explicit_id &&
+         refusal->doc_id && refusal->action && refusal->document;
+}
+
+/* {"_id":…,"routing":…} from the action line. New reference; NULL when it has none. */
+static json_t *place_of(const struct os_refusal *refusal) {
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  json_t *action = os_json_parse(refusal->action, strlen(refusal->action), 0, "action", &ignored);
+  const json_t *meta = os_json_at(action, "create");
+  const char *routing = os_json_string(meta, "routing", NULL);
+  json_t *place = json_pack("{s:s, s:s*}", "_id", refusal->doc_id, "routing", routing);
+  json_decref(action);
+  return place;
+}
+
+static json_t *ask(struct os_load *load, json_t *places) {
+  struct os_buf path;
+  struct os_error ignored;
+  json_t *answer = NULL, *request = json_pack("{s:O}", "docs", places);
+  char *body = request ? os_json_text(request) : NULL;
+  os_error_clear(&ignored);
+  os_buf_init(&path, 0);
+  os_buf_putc(&path, '/');
+  os_url_encode(&path, load->target.concrete, strlen(load->target.concrete));
+  os_buf_puts(&path, "/_mget");
+  struct os_cluster_call call = {.method = "POST", .path = path.data, .body = body, .idempotent = true};
+  if (body && !path.failed) os_cluster_request(load->cluster, &call, NULL, &answer, &ignored);
+  os_buf_free(&path);
+  os_free(body);
+  json_decref(request);
+  return answer;
+}
+
+static bool is_ours(const struct os_refusal *refusal, const json_t *found) {
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  if (!os_json_bool(found, "found", false)) return false;
+  json_t *ours =
+      os_json_parse(refusal->document, refusal->document_len, OS_JSON_BIG_INTEGERS, "document", &ignored);
+  bool same = ours && json_equal(ours, json_object_get(found, "_source"));
+  json_decref(ours);
+  return same;
+}
+
+/* Candidates from *next on, at most a page: marks[i] = 1 for those that stand in the index. */
+static void recognise_page(struct os_load *load, struct os_batch *batch, size_t *next, unsigned char *marks) {
+  json_t *places = json_array();
+  size_t first = *next, asked = 0, seen = 0;
+  for (; places && *next < batch->refusal_count && asked < PAGE; ++*next)
+    if (is_candidate(&batch->refusals[*next]) &&
+        !json_array_append_new(places, place_of(&batch->refusals[*next])))
+      asked++;
+  json_t *answer = asked ? ask(load, places) : NULL;
+  const json_t *docs = os_json_at(answer, "docs");
+  if (json_array_size(docs) == asked)
+    for (size_t i = first; i < *next; i++)
+      if (is_candidate(&batch->refusals[i]))
+        marks[i] = is_ours(&batch->refusals[i], json_array_get(docs, seen++));
+  json_decref(answer);
+  json_decref(places);
+}
+
+void os_load_recognise(struct os_load *load, struct os_batch *batch) {
+  size_t candidates = 0, kept = 0;
+  for (size_t i = 0; i < batch->refusal_count; i++)
+    candidates += is_candidate(&batch->refusals[i]);
+  unsigned char *marks = candidates ? os_calloc(batch->refusal_count, 1) : NULL;
+  if (!marks) return;
+  for (size_t next = 0; next < batch->refusal_count;)
+    recognise_page(load, batch, &next, marks);
+  for (size_t i = 0; i < batch->refusal_count; i++) {
+    if (marks[i]) {
+      batch->outcomes[OS_REFUSED]--;
+      batch->outcomes[OS_ALREADY]++;
+      os_refusal_clear(&batch->refusals[i]);
+    } else {
+      batch->refusals[kept++] = batch->refusals[i];
+    }
+  }
+  batch->refusal_count = kept;
+  os_free(marks);
+}

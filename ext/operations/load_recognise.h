@@ -1,0 +1,14 @@
+/* load_recognise.h - 409 on the first request for a computed id: is what stands there this very record?
+**
+** A proxy or a load balancer may deliver a request twice and give back the second answer. Then every record is refused as
+** "exists already" although it was this load that created it. A computed id names content and place, so a document under it
+** that equals ours is ours.
+*/
+#ifndef OS_OPERATIONS_LOAD_RECOGNISE_H
+#define OS_OPERATIONS_LOAD_RECOGNISE_H
+#include "operations/load.h"
+
+/* Turn refusals of the batch whose document stands in the index, member for member, into "already there". What cannot be read
+** stays a refusal. Waits for the cluster: not inside a ledger transaction. */
+void os_load_recognise(struct os_load *load, struct os_batch *batch);
+#endif
