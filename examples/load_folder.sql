@@ -33,7 +33,7 @@ SELECT file, format, action, why FROM os_load_plan('examples/data/sales', 'examp
 
 -- 4. A rehearsal: every record is read and parsed, nothing is sent.
 SELECT json_extract(os_bulk_load('examples/data/sales', 'example-sales', '{"dry_run":true}'), '$.message');
--- → Nothing was sent: 9 records in 3 files would go to example-sales, 0 would be refused
+-- → Nothing was sent: 9 of 9 records in 3 files would go to example-sales, 0 would be refused
 
 -- 5. The load.
 SELECT json_extract(os_bulk_load('examples/data/sales', 'example-sales'), '$.message');

@@ -9,7 +9,7 @@ Convention for whoever writes documentation:
   run from the root of the tree.
 * A line `-- → value` after a statement says what it prints. Several such lines are several lines of output. What stands
   there must be the whole output of the statements since the last such line (or the block's start). `…` stands for any
-  text: `-- → {"status":"success",…}`. Output that no `-- →` follows is not compared, but an error fails the test.
+  text within a line: `-- → {"status":"success",…}`. Output that no `-- →` follows is not compared, but an error fails the test.
 * An error that belongs to the example is written `-- ✗ text`: the statement before must fail, and the message must
   contain the text (again with `…`). Then the block's next statement runs as if nothing had happened.
 * A block fenced as ```sh is run with `sh -eu` in the same folder, at its place between the SQL blocks; its output is not
@@ -19,14 +19,13 @@ Convention for whoever writes documentation:
   belongs under examples/ as another suffix.
 * Index names in documentation may be anything; every index a file creates is removed after it.
 """
-import os
 import re
 import shutil
 
 import pytest
 
 from harness.paths import EXTENSION, ROOT
-from harness.shell import Shell, clean_environment, Running
+from harness.shell import Shell
 
 FENCE = re.compile(r"^```([A-Za-z-]*)[^\n]*\n(.*?)^```[ ]*$", re.M | re.S)
 RUN = ("sql", "sh")
@@ -81,6 +80,49 @@ def test_the_convention_itself():
     assert pattern('{"a":1,…}').match('{"a":1,"b":2}') and not pattern('{"a":1,…}').match('{"a":2,"b":2}')
 
 
+GOOD = """# Title
+```sql
+SELECT os_version() IS NOT NULL;
+-- → 1
+CREATE TABLE t(a);
+INSERT INTO t VALUES(1), (2);
+SELECT a FROM t;
+-- → 1
+-- → 2
+SELECT no_such_column;
+-- ✗ no such column
+```
+```sh
+echo "a" > made.csv
+echo "7" >> made.csv
+```
+```text
+rm -rf / is not run
+```
+```sql
+.mode csv
+.import made.csv u
+SELECT a, 'x…y' FROM u;
+-- → 7,…
+```
+"""
+
+
+@pytest.mark.parametrize("change, message", [
+    (None, None), (("-- → 2\n", ""), "expected"), (("-- → 7,…", "-- → 8,…"), "expected"), (("no such column\n", "no such table\n"), "expected the error"),
+    (("INSERT INTO t", "INSERT INTO missing"), "no such table"), (('echo "7"', "false; echo 7"), "block failed"), (("SELECT no_such_column;", "SELECT 1;"), "expected the error")])
+def test_the_convention_is_enforced(extension, tmp_path, change, message):
+    """A wrong value, a missing line, an error that does not come, a failing command: each fails the document."""
+    document = tmp_path / "doc.md"
+    document.write_text(GOOD.replace(*change) if change else GOOD)
+    assert change is None or change[0] in GOOD
+    if message:
+        with pytest.raises(AssertionError, match=message):
+            run_document(document, tmp_path, {})
+    else:
+        run_document(document, tmp_path, {})
+
+
 def test_there_is_something_to_test():
     names = {str(p.relative_to(ROOT)) for p in documents()}
     assert "README.md" in names
@@ -119,48 +161,45 @@ def test_examples(path, plain, extension, tmp_path):
                 plain.delete(name)
 
 
+def marked(text):
+    """{step: what was printed in it}, from output in which the marks stand."""
+    parts = re.split(r"^<<<(\d+)>>>$\n?", text, flags=re.M)
+    return {int(parts[i]): parts[i + 1] for i in range(1, len(parts), 2)}
+
+
 def run_document(path, folder, env):
-    """One shell session, cut at ```sh blocks; settings made by the session are kept by running its dot and
-    os_config/os_connect lines again, silently, after such a cut."""
-    session, checks, remembered = [], [], []
-
-    def run_session():
-        if not session:
-            return
-        script = "".join(".print\n" if s is None else s for s in session)
-        result = Shell(folder, env, "example.db").run(script, check=False, bail=False, timeout=240)
-        parts = re.split(r"^<<<(\d+)>>>\n", result.out + "\n", flags=re.M)
-        errors = re.split(r"^.*mark_(\d+)_end.*\n?", result.err, flags=re.M)
-        output = {int(parts[i]): parts[i + 1] for i in range(1, len(parts), 2)}
-        errors = {int(errors[i]): errors[i - 1] for i in range(1, len(errors), 2)}
-        for number, where, sql, want, error in checks:
-            said = errors.get(number, "").strip()
-            if error is not None:
-                assert said and re.search(pattern("…" + error + "…").pattern, said, re.S), "%s: expected the error %r, got %r for\n%s" % (where, error, said, sql)
-                continue
-            failures = [line for line in said.splitlines() if re.match(r"(Parse |Runtime )?[Ee]rror", line)]
-            assert not failures, "%s: %s\n%s" % (where, said, sql)
-            if want is not None:
-                got = output.get(number, "").rstrip("\n").split("\n")
-                assert len(got) == len(want) and all(pattern(w).match(g) for w, g in zip(want, got)), \
-                    "%s: expected\n%s\ngot\n%s\nfor\n%s" % (where, "\n".join(want), "\n".join(got), sql)
-        session.clear()
-        checks.clear()
-
-    number = 0
+    """One session of the shell. Before each step a mark is printed on standard output and standard error; ```sh blocks are
+    run from within the session."""
+    script, steps = [], []
     for language, text, line in blocks_of(path):
-        if language == "sh":
-            run_session()
-            done = Running(["sh", "-eu", "-c", text], b"", str(folder), clean_environment(folder, {**env, "LC_ALL": "C.UTF-8"})).finish(240)
-            assert done.code == 0, "%s:%d: %r" % (path.name, line, done)
-            session.extend(s + "\n" for s in remembered)
-        elif language == "sql":
-            for sql, want, error in steps_of(text):
-                if not sql.strip():
-                    continue
-                number += 1
-                remembered += [s for s in sql.split("\n") if re.match(r"\s*(\.load|\.mode|\.headers|SELECT os_(config|connect)\()", s) and s.rstrip().endswith((";",)) or s.startswith(".")]
-                # the marks: one on standard output before, one on standard error (a statement that must fail) after
-                session.append(".print <<<%d>>>\n%s\nSELECT mark_%d_end;\n" % (number, sql, number))
-                checks.append((number, "%s:%d" % (os.path.basename(path), line), sql, want, error))
-    run_session()
+        if language not in RUN:
+            continue
+        where = "%s:%d" % (path.name, line)
+        for sql, want, error in steps_of(text) if language == "sql" else [(text, None, None)]:
+            if not sql.strip():
+                continue
+            number = len(steps)
+            steps.append((where, sql, want, error))
+            script.append(".output /dev/stderr\n.print <<<%d>>>\n.output stdout\n.print <<<%d>>>\n" % (number, number))
+            if language == "sh":
+                (folder / ("block%d.sh" % number)).write_text(sql)
+                script.append(".shell sh -eu block%d.sh >block%d.log 2>&1 </dev/null || { echo Error: block failed; cat block%d.log; } >&2\n" % ((number,) * 3))
+            else:
+                script.append(sql.rstrip() + "\n")
+    result = Shell(folder, {"LOG_LEVEL": "OFF", **env}, "example.db").run("".join(script), check=False, bail=False, timeout=280)
+    printed, errors = marked(result.out), marked(result.err)
+    for number, (where, sql, want, error) in enumerate(steps):
+        assert number in printed, "%s: the session ended before\n%s\n%r" % (where, sql, result)
+        check_step(where, sql, want, error, printed[number], errors.get(number, ""))
+
+
+def check_step(where, sql, want, error, printed, said):
+    failures = [line for line in said.splitlines() if re.match(r"(Parse |Runtime )?[Ee]rror", line)]
+    if error is not None:
+        assert failures and pattern("…" + error + "…").match(said), "%s: expected the error %r, got %r for\n%s" % (where, error, said, sql)
+        return
+    assert not failures, "%s: %s\nfor\n%s" % (where, said, sql)
+    if want is not None:
+        got = printed.rstrip("\n").split("\n")
+        assert len(got) == len(want) and all(pattern(w).match(g.rstrip()) for w, g in zip(want, got)), \
+            "%s: expected\n%s\ngot\n%s\nfor\n%s" % (where, "\n".join(want), "\n".join(got), sql)
