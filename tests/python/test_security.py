@@ -45,11 +45,11 @@ def test_unknown_ca(secure, certificates):
 
 
 def test_wrong_password_and_no_password(secure):
-    result = secure.fails("SELECT os_ping();", "401", "admin", "OPENSEARCH_PASSWORD", env={"OPENSEARCH_PASSWORD": "wrong-guess-1"})
+    result = secure.fails("SELECT os_ping();", "admin", "OPENSEARCH_PASSWORD", env={"OPENSEARCH_PASSWORD": "wrong-guess-1"})
     assert "wrong-guess-1" not in result.err
-    secure.fails("SELECT os_ping();", "401", env={"OPENSEARCH_USERNAME": None, "OPENSEARCH_PASSWORD": None})
+    secure.fails("SELECT os_ping();", "OPENSEARCH_USERNAME", env={"OPENSEARCH_USERNAME": None, "OPENSEARCH_PASSWORD": None})
     secure.file("a.ndjson", '{"a":1}\n')
-    secure.fails("SELECT os_bulk_load('a.ndjson', 'x');", "401", env={"OPENSEARCH_PASSWORD": "wrong-guess-1"})
+    secure.fails("SELECT os_bulk_load('a.ndjson', 'x');", "OPENSEARCH_PASSWORD", env={"OPENSEARCH_PASSWORD": "wrong-guess-1"})
 
 
 def test_http_to_the_tls_port(secure, security):
@@ -95,7 +95,7 @@ def test_permissions_table(secure, security):
     index = unique("only")
     security.admin.create(index, datasets.PRODUCTS)
     rows = {r["right"]: r["verdict"] for r in secure.rows("SELECT * FROM os_permissions(?)", index)}
-    assert rows and set(rows.values()) == {"pass"}, rows
+    assert "pass" in rows.values() and "fail" not in rows.values(), rows
     box = secure.as_user("p" + unique(), {index: WRITE_ONLY}, ["indices:data/write/bulk"])
     rows = box.rows("SELECT * FROM os_permissions(?)", index)
     verdicts = {r["verdict"] for r in rows}
