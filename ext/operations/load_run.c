@@ -80,7 +80,7 @@ static int take_segments(struct keeper *keeper, struct os_batch *batch, struct o
   for (size_t i = 0; i < batch->segment_count; i++) {
     struct os_segment *segment = &batch->segments[i];
     struct file_state *file = &keeper->files[segment->source];
-    if (!file->started) file->started = os_clock_monotonic();
+    if (file->started <= 0) file->started = os_clock_monotonic();
     if (!os_ack_add(&file->track, segment->from, segment->to, segment->line)) return os_fail_nomem(error);
     file->documents += (int64_t)segment->records;
     keeper->load->figures->documents_read += (int64_t)segment->records;
