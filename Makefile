@@ -165,6 +165,23 @@ check-tsan:
 coverage:
 	scripts/coverage
 
+# The other architecture.  Every file compiles for arm64: the headers of the libraries are those of this machine
+# (nothing in them differs but the two of OpenSSL that hold for any 64-bit Linux), looked at only after the cross
+# compiler's own.  Then the pure rooms are tested as they are there: plain C in place of SIMD, and char unsigned.
+CROSS ?= aarch64-linux-gnu-
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+check-arm64:
+	@command -v $(CROSS)gcc >/dev/null || { echo 'check-arm64: no $(CROSS)gcc (scripts/setup --lint)' >&2; exit 1; }
+	@mkdir -p $(BUILD)-arm64/include
+	@for d in curl openssl; do \
+	  if [ -d /usr/include/$(MULTIARCH)/$$d ]; then ln -sfn /usr/include/$(MULTIARCH)/$$d $(BUILD)-arm64/include/$$d; fi; done
+	+$(MAKE) --no-print-directory BUILD='$(BUILD)-arm64' CC='$(CROSS)gcc' \
+	  PKG_CFLAGS='-idirafter $(BUILD)-arm64/include -idirafter /usr/include' objects
+	@$(CROSS)objdump -f $(BUILD)-arm64/obj/opensearch.o | grep -q 'file format elf64-littleaarch64'
+	+$(MAKE) --no-print-directory BUILD='$(BUILD)-portable' ROOMS='base config net aws cluster ledger format' \
+	  CPPFLAGS='$(CPPFLAGS) -DOS_SIMD_SCALAR=' CFLAGS='$(CFLAGS) -funsigned-char' unit
+objects: $(OBJ)
+
 # about 20 s a target: clang's fuzzer where there is one, else gcc and the target's own driver (-DOS_FUZZ_MAIN)
 FUZZ_SECONDS ?= 20
 fuzz-quick:
@@ -202,7 +219,7 @@ demo-stop:
 	scripts/dev-cluster stop
 
 clean:
-	rm -rf build build-asan build-ubsan build-tsan build-coverage build-fuzz build-lint* $(if $(filter-out /,$(BUILD)),$(BUILD))
+	rm -rf build build-asan build-ubsan build-tsan build-coverage build-fuzz build-arm64 build-portable build-lint* $(if $(filter-out /,$(BUILD)),$(BUILD))
 
 help:
 	@echo 'make               build $(SO); in sqlite3: .load $(SO:.so=)'
@@ -213,6 +230,7 @@ help:
 	@echo 'make test          set up and run every test (scripts/test --help)'
 	@echo 'make unit          the C unit tests alone; ROOMS="base net" for some rooms'
 	@echo 'make check-asan    all tests under AddressSanitizer; check-ubsan, check-tsan: the other two'
+	@echo 'make check-arm64   compile for arm64; unit tests without SIMD and with unsigned char'
 	@echo 'make coverage      all tests; line coverage of ext/, at least 85 %'
 	@echo 'make fuzz-quick    every fuzz target for $(FUZZ_SECONDS) seconds'
 	@echo 'make bench         measure a load'
@@ -223,6 +241,6 @@ help:
 
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
-.PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan coverage fuzz-quick \
-  fuzz-build bench lint print-flags print-clang format demo demo-stop clean help FORCE
+.PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan check-arm64 objects \
+  coverage fuzz-quick fuzz-build bench lint print-flags print-clang format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:
