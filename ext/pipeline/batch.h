@@ -32,7 +32,7 @@ struct os_item {       /* one action and its document in a batch's body */
   uint16_t attempts; /* requests that carried it so far */
   uint8_t op;        /* enum os_op */
   bool computed;     /* the id was computed by us */
-  bool maybe_sent;   /* may have reached the server in an earlier run */
+  bool maybe_sent;   /* an earlier run, or a request whose outcome is unknown, may have done it */
 };
 
 #define OS_RAW_IS_DOCUMENT UINT32_MAX     /* the document line is the record, byte for byte */

@@ -243,9 +243,11 @@ static void judge_item(struct os_batch *batch, size_t i, struct tally *tally) {
                                  reason[0] ? reason : "no reason given");
     tally->settled++;
     break;
-  case OS_VERDICT_LOAD: tally->overload = true; /* fall through */
+  case OS_VERDICT_LOAD:
   case OS_VERDICT_RETRY:
   case OS_VERDICT_BLOCKED:
+    if (verdict == OS_VERDICT_LOAD) tally->overload = true;
+    if (verdict == OS_VERDICT_RETRY) batch->items[i].maybe_sent = true; /* the shard may have done it */
     if (!tally->again++) os_fail(&tally->why, OS_ERR_BUSY, "%d %s: %s", answer->status, type, reason);
     if (verdict == OS_VERDICT_BLOCKED)
       os_advise(&tally->why,
@@ -266,6 +268,13 @@ static void judge_item(struct os_batch *batch, size_t i, struct tally *tally) {
   }
 }
 
+/* The request in hand may have been carried out although no answer says so: from here on a 409 on a create may
+ * be our own work. */
+static void outcome_unknown(struct os_batch *batch) {
+  for (size_t i = 0; i < batch->sending; i++)
+    batch->items[i].maybe_sent = true;
+}
+
 /* A 200: every item has its own verdict. */
 static void take_answer(struct os_batch *batch) {
   struct os_pipeline *pipeline = batch->pipeline;
@@ -279,6 +288,7 @@ static void take_answer(struct os_batch *batch) {
   if (os_bulk_answer_parse(batch->call.answer.data, batch->call.answer.len, n, batch->answers, &errors, &took,
                            &lie)) {
     os_error_prefix(&lie, "the answer to a bulk request of %zu documents cannot be believed", n);
+    outcome_unknown(batch);
     try_later(batch, false, -1, &lie);
     return;
   }
@@ -386,6 +396,7 @@ static void take_status(struct os_batch *batch) {
   bool blocked = status == 403 && strstr(why.text, "cluster_block_exception");
   if (os_retry_status(status) || status == 500 || blocked) {
     if (status == 429 || status == 503) os_window_overload(&sink->window, os_clock_monotonic(), sink->round);
+    if (status >= 500) outcome_unknown(batch); /* a proxy may speak for a server that went on */
     try_later(batch, false, batch->call.retry_after, &why);
     return;
   }
@@ -403,6 +414,7 @@ static void take_transport_fault(struct os_batch *batch) {
     /* some servers and proxies cut a request that is too large instead of answering 413 */
     if (batch->call.maybe_sent && batch->attempt >= 2 && batch->sending > 1)
       batch->item_limit = batch->sending / 2;
+    if (batch->call.maybe_sent) outcome_unknown(batch);
     struct os_error copy = *why;
     try_later(batch, false, -1, &copy);
   } else {

@@ -45,7 +45,11 @@ enum os_verdict os_bulk_verdict(int status, char result, const char *type, const
   for (size_t i = 0; i < sizeof by_type / sizeof by_type[0]; i++)
     if (!strcmp(type, by_type[i].type)) return by_type[i].verdict;
   if (status == 409) {
-    if (item->op == OS_OP_CREATE && (item->maybe_sent || item->attempts > 1)) return OS_VERDICT_ALREADY;
+    if (item->op == OS_OP_CREATE) {
+      /* a computed id is nobody else's; an explicit one that was only turned away (429) is in use already */
+      bool ours = item->maybe_sent || (item->computed && item->attempts > 1);
+      return ours ? OS_VERDICT_ALREADY : OS_VERDICT_REFUSED;
+    }
     if (item->op == OS_OP_UPDATE)
       return item->attempts <= UPDATE_CONFLICTS ? OS_VERDICT_RETRY : OS_VERDICT_REFUSED;
     return external_version && item->op == OS_OP_INDEX ? OS_VERDICT_OLDER : OS_VERDICT_REFUSED;
