@@ -5,6 +5,7 @@
 ** the connection closes). No other logic. May call everything below. */
 #include "ledger/sqlite_api.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "operations/session.h"
@@ -219,11 +220,30 @@ ENTRY_POINT int sqlite3_opensearch_static_init(sqlite3 *db, char **message, cons
 ENTRY_POINT int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 ENTRY_POINT int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
-/* For sqlite3_auto_extension() and programs that link the extension in: those take anything but SQLITE_OK
-** for a failure. */
-int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
 #ifndef SQLITE_CORE
+/* One table of SQLite's functions serves the whole process (SQLITE_EXTENSION_INIT2 stores it). A second SQLite
+** in it, a wheel's own beside the system's for instance, would replace that table, and the connections of the
+** first would be handed to functions of the second. So the first SQLite keeps us. */
+static bool take_api(const sqlite3_api_routines *api, char **message) {
+  static _Atomic(const sqlite3_api_routines *) owner;
+  const sqlite3_api_routines *first = NULL;
+  if (!atomic_compare_exchange_strong(&owner, &first, api) && first != api) {
+    *message =
+        api->mprintf("opensearch: another SQLite of this process (%s) has loaded this file, so this one "
+                     "(%s) cannot; give it a copy of the file, or use one SQLite for both",
+                     first->libversion(), api->libversion());
+    return false;
+  }
   SQLITE_EXTENSION_INIT2(api);
+  return true;
+}
+#endif
+
+/* The entry points call this and not one another: SQLite opens libraries with RTLD_GLOBAL, so a call of an
+** exported name in a second copy of the file would end in the first. */
+static int initialize(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+#ifndef SQLITE_CORE
+  if (!take_api(api, message)) return SQLITE_ERROR;
 #else
   (void)api;
 #endif
@@ -232,12 +252,22 @@ int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_ap
 
 /* The library stays in memory after the connection closes: libcurl and OpenSSL keep state of each thread and
 ** run code at exit (sqlite.org/loadext.html, "persistent loadable extensions"). */
-int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
-  int rc = sqlite3_opensearch_static_init(db, message, api);
+static int initialize_for_good(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  int rc = initialize(db, message, api);
   return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;
+}
+
+/* For sqlite3_auto_extension() and programs that link the extension in: those take anything but SQLITE_OK
+** for a failure. */
+int sqlite3_opensearch_static_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  return initialize(db, message, api);
+}
+
+int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
+  return initialize_for_good(db, message, api);
 }
 
 /* Found under any file name. */
 int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api) {
-  return sqlite3_opensearch_init(db, message, api);
+  return initialize_for_good(db, message, api);
 }
