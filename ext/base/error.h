@@ -33,7 +33,7 @@ enum os_code {
   OS_ERR_INTERNAL
 };
 
-enum { OS_ERROR_TEXT = 1536, OS_ERROR_ADVICE = 512 };
+enum { OS_ERROR_TEXT = 1536, OS_ERROR_ADVICE = 1024 };
 
 struct os_error {
   enum os_code code;

@@ -11,7 +11,7 @@
 
 enum os_compression { OS_PLAIN, OS_GZIP, OS_ZSTD };
 const char *os_compression_name(enum os_compression compression);
-/* By magic bytes first (a .gz that is plain text is read as plain), then by name when the file is empty. */
+/* By magic bytes alone; whether the name promises something else is the caller's question. */
 enum os_compression os_compression_detect(const char *head, size_t len);
 
 struct os_inflate;

@@ -61,6 +61,7 @@ int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error);
 void os_net_free(struct os_net *net);
 /* Give up without waiting: as os_net_free(), but joined later. done() still runs for every call. */
 void os_net_abandon(struct os_net *net);
+/* Join abandoned threads, waiting up to a second for them; one that hangs longer is left to end by itself. */
 void os_net_reap_all(void);
 bool os_net_is_ours(const struct os_net *net); /* made by this process, not inherited by fork */
 

@@ -15,6 +15,7 @@
 #include "net/transfer.h"
 
 enum { IDLE_MS = 60000, KEPT_CONNECTIONS = 64 };
+static const double REAP_SECONDS = 1;
 
 struct os_net {
   pthread_t thread;
@@ -297,13 +298,13 @@ static int start_thread(struct os_net *net) {
   return failed;
 }
 
-/* Joins those whose thread has ended (all: every one, however long it takes). */
-static void reap(bool all) {
+/* Joins those whose thread has ended. True: none is left. */
+static bool reap_ended(void) {
   pthread_mutex_lock(&process_lock);
   struct os_net *list = NULL;
   for (struct os_net **at = &abandoned; *at;) {
     struct os_net *net = *at;
-    if (!all && !atomic_load(&net->ended)) {
+    if (!atomic_load(&net->ended)) {
       at = &net->next;
       continue;
     }
@@ -311,6 +312,7 @@ static void reap(bool all) {
     net->next = list;
     list = net;
   }
+  bool none_left = abandoned == NULL;
   pthread_mutex_unlock(&process_lock);
   while (list) {
     struct os_net *net = list;
@@ -319,6 +321,15 @@ static void reap(bool all) {
     pthread_mutex_destroy(&net->lock);
     os_free(net);
   }
+  return none_left;
+}
+
+/* The last connection closes: wait for abandoned threads, but not as long as a dead resolver would (half a minute). Who
+** hangs then goes on by himself: this code stays loaded (SQLITE_OK_LOAD_PERMANENTLY), and the process may end. */
+static void reap_all(void) {
+  double until = os_clock_monotonic() + REAP_SECONDS;
+  while (!reap_ended() && os_clock_monotonic() < until)
+    os_clock_sleep_ms(10);
 }
 
 int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error) {
@@ -326,7 +337,7 @@ int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error) 
   pthread_once(&once, start_process);
   if (curl_started != CURLE_OK)
     return os_fail(error, OS_ERR_INTERNAL, "libcurl cannot be started: %s", curl_easy_strerror(curl_started));
-  reap(false);
+  reap_ended();
   struct os_net *net = os_calloc(1, sizeof *net);
   if (!net) return os_fail_nomem(error);
   net->pid = getpid();
@@ -382,7 +393,7 @@ void os_net_free(struct os_net *net) {
   pthread_join(net->thread, NULL);
   pthread_mutex_destroy(&net->lock);
   os_free(net);
-  if (last) reap(true);
+  if (last) reap_all();
 }
 
 void os_net_abandon(struct os_net *net) {
@@ -392,7 +403,7 @@ void os_net_abandon(struct os_net *net) {
 }
 
 void os_net_reap_all(void) {
-  reap(true);
+  reap_all();
 }
 
 bool os_net_is_ours(const struct os_net *net) {

@@ -106,8 +106,9 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   if (load->unverified[0]) os_json_put(load->response, "unverified", json_string(load->unverified));
   if (load->target.write_alias || load->target.data_stream)
     os_json_put(load->response, "note",
-                json_string("computed ids hold within one backing index: after a rollover the same "
-                            "content would be loaded again"));
+                json_sprintf("documents went to %s; computed ids hold within one backing index: after a "
+                             "rollover the same content would be loaded again",
+                             load->target.concrete));
   char refused[160] = "", skipped_text[64] = "";
   if (f->documents_failed)
     snprintf(refused, sizeof refused, "; %lld refused, kept in dlq_failures WHERE job=%lld",

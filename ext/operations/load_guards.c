@@ -98,10 +98,24 @@ static int guard_not_live(struct os_load *load, struct os_error *error) {
   return refuse(load, "alias", error);
 }
 
+/* A closed index is reported red, too. */
+static bool is_closed(struct os_load *load) {
+  struct os_error why;
+  int64_t ignored;
+  os_error_clear(&why);
+  return os_cluster_count(load->cluster, load->target.concrete, NULL, &ignored, &why) != OS_OK &&
+         strstr(why.text, "index_closed_exception");
+}
+
 static int guard_health(struct os_load *load, struct os_error *error) {
   char health[16];
   int rc = os_cluster_health(load->cluster, load->target.concrete, health, error);
   if (rc) return unknown_or_refuse(load, "health", error);
+  if (!strcmp(health, "red") && is_closed(load)) {
+    os_fail(error, OS_ERR_GUARD, "index %s is closed", load->target.concrete);
+    os_advise(error, "open it first: SELECT os_request('POST', '/%s/_open')", load->target.concrete);
+    return refuse(load, "health", error);
+  }
   if (!strcmp(health, "red")) {
     os_fail(error, OS_ERR_GUARD, "index %s is red: a primary shard is not assigned", load->target.concrete);
     os_advise(error, "GET /_cluster/allocation/explain says why; load when it is yellow or green");

@@ -152,7 +152,8 @@ static json_t *context_of(struct os_load *load, const struct os_refusal *refusal
   ok &= os_json_put(context, "explicit", json_boolean(refusal->explicit_id));
   if (refusal->explicit_id && standing && refusal->doc_id) {
     json_t *place = json_object_get(standing, refusal->doc_id);
-    if (place) ok &= !json_object_set(context, "standing", place);
+    /* overtaken: whatever stands there is newer, so the record only goes where nothing is */
+    if (place) ok &= !json_object_set(context, "standing", refusal->overtaken ? json_null() : place);
   }
   if (ok) return context;
   json_decref(context);

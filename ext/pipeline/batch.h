@@ -54,6 +54,8 @@ struct os_refusal { /* a record that will not get into the index as it is */
   int status; /* of the item; 0: refused by the parser */
   enum os_op op;
   bool explicit_id;
+  uint64_t id_hash; /* of an explicit id; 0: none */
+  bool overtaken;   /* a later record with its id, in the same batch, got in */
   uint16_t attempts;
   char *type, *reason, *doc_id; /* owned; doc_id may be NULL */
   char *document;

@@ -176,6 +176,7 @@ static bool refuse_item(struct os_batch *batch, size_t i, int status, const char
                                .status = status,
                                .op = (enum os_op)item->op,
                                .explicit_id = item->id_hash != 0,
+                               .id_hash = item->id_hash,
                                .attempts = item->attempts,
                                .type = os_strdup(type),
                                .reason = os_strdup(reason),
@@ -192,6 +193,19 @@ static bool refuse_item(struct os_batch *batch, size_t i, int status, const char
   }
   bool complete = refusal.document && refusal.action && (refusal.raw || item->raw_at == OS_RAW_IN_SOURCE);
   return os_batch_refuse(batch, &refusal) && complete && note_outcome(batch, i, OS_REFUSED);
+}
+
+static bool is_before(const struct os_refusal *refusal, const struct os_item *item) {
+  if (refusal->source != item->source) return refusal->source < item->source;
+  return refusal->offset < item->offset;
+}
+
+/* An item got in: records with its id that were refused before it must not come back over it. */
+static void overtake(struct os_batch *batch, const struct os_item *item) {
+  for (size_t i = 0; item->id_hash && i < batch->refusal_count; i++) {
+    struct os_refusal *refusal = &batch->refusals[i];
+    if (refusal->id_hash == item->id_hash && is_before(refusal, item)) refusal->overtaken = true;
+  }
 }
 
 static bool same_action(const struct os_batch *batch, const struct os_item *a, const struct os_item *b) {
@@ -264,7 +278,10 @@ static void judge_item(struct os_batch *batch, size_t i, struct tally *tally) {
       tally->why.http_status = answer->status;
     }
     break;
-  default: tally->nomem |= !note_outcome(batch, i, outcome_of(verdict)); tally->settled++;
+  default:
+    overtake(batch, &batch->items[i]);
+    tally->nomem |= !note_outcome(batch, i, outcome_of(verdict));
+    tally->settled++;
   }
 }
 

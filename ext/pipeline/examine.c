@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "base/text.h"
 #include "pipeline/stream.h"
 
 enum { MAGIC = 16 };
@@ -65,6 +66,16 @@ static int detect_compression(struct os_source *source, const struct os_probe *p
   return OS_OK;
 }
 
+/* A name that promises compression on bytes that are not: a download that failed, mostly (an error page). */
+static int check_name(const struct os_source *source, struct os_error *error) {
+  bool gz = os_has_suffix(source->path, ".gz", true), zst = os_has_suffix(source->path, ".zst", true);
+  bool has_bytes = source->size > 0 || source->preread_len > 0;
+  if (source->compression != OS_PLAIN || !has_bytes || !(gz || zst)) return OS_OK;
+  os_fail(error, OS_ERR_FORMAT, "%s is not compressed, whatever its name says", source->path);
+  return os_advise(error, "look at its first lines; if it is what it should be, give it a name without %s",
+                   gz ? ".gz" : ".zst");
+}
+
 int os_source_head(const struct os_source *source, size_t want, struct os_buf *head, bool *is_all,
                    struct os_error *error) {
   struct os_stream *stream = NULL;
@@ -89,6 +100,7 @@ int os_source_examine(struct os_source *source, enum os_format format, const str
   memset(facts, 0, sizeof *facts);
   os_buf_init(&head, 0);
   int rc = detect_compression(source, probe, error);
+  if (!rc) rc = check_name(source, error);
   if (rc) goto done;
   size_t want = OS_EXAMINE_HEAD;
   if (source->compression == OS_PLAIN && !source->is_stream && source->size < want)
