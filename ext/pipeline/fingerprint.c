@@ -36,7 +36,9 @@ static int add_content(EVP_MD_CTX *digest, int fd, const struct os_source *sourc
   if (size <= 2 * EDGE) return add_range(digest, fd, source->path, 0, (size_t)size, buffer, error);
   int rc = add_range(digest, fd, source->path, 0, EDGE, buffer, error);
   uint64_t middle = size - 2 * EDGE;
-  for (unsigned i = 0; i < SAMPLES && !rc && middle > SAMPLE; i++) {
+  if (!rc && middle <= SAMPLES * SAMPLE) /* the samples would cover it */
+    rc = add_range(digest, fd, source->path, EDGE, (size_t)middle, buffer, error);
+  for (unsigned i = 0; i < SAMPLES && !rc && middle > SAMPLES * SAMPLE; i++) {
     uint64_t at = EDGE + (middle - SAMPLE) / (SAMPLES - 1) * i;
     rc = add_range(digest, fd, source->path, at, SAMPLE, buffer, error);
   }

@@ -103,6 +103,7 @@ static int read_folder(struct walk *walk, const char *path, char ***out, size_t 
   closedir(folder);
   if (rc) {
     free_names(names, *count);
+    *count = 0;
     return rc;
   }
   if (*count) qsort(names, *count, sizeof *names, by_bytes);
