@@ -312,9 +312,9 @@ static int report(struct look_up *look) {
     os_fail(look->error, OS_ERR_INTERNAL,
             "%lld of %s records are not in index %s although it took them; the first: %s",
             (long long)look->missing, count, look->load->request->index, look->first);
-    os_advise(look->error,
-              "did others delete meanwhile? mode append with {\"allow_again\":true}, or upsert, loads "
-              "them again");
+    os_advise(look->error, "did others delete them, or did an ingest pipeline drop them? mode append with "
+                           "{\"allow_again\":true}, or upsert, loads "
+                           "them again");
     return os_job_guard_failed(job, "finish", "ids", look->error);
   }
   if (look->unknown)
