@@ -56,7 +56,8 @@ void os_progress_text(const struct os_progress_meter *meter, const struct os_pro
   struct os_buf line;
   os_buf_init(&line, 0);
   double share = share_done(state), left = eta(meter, state);
-  os_buf_printf(&line, "files %lld/%lld  ", (long long)state->files_done, (long long)state->files);
+  if (state->files)
+    os_buf_printf(&line, "files %lld/%lld  ", (long long)state->files_done, (long long)state->files);
   put_count(&line, state->documents);
   os_buf_puts(&line, " docs  ");
   put_count(&line, (uint64_t)meter->documents_rate);
