@@ -11,6 +11,6 @@ int os_cleanup_delete(struct os_job *job, struct os_cluster *cluster,
 /* Write block, clone as backup, delete and create from the index's own definition (tried under a
 ** temporary name first); every failure puts back what was there. */
 int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
-                        const struct os_cleanup_request *request, struct os_cleanup_result *result,
+                        const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
                         struct os_error *error);
 #endif

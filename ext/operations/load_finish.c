@@ -103,11 +103,11 @@ static int reconcile(struct os_load *load, struct os_error *error) {
              known ? "others wrote or deleted meanwhile" : "whether others wrote meanwhile cannot be read");
     return unverified(load, error, why);
   }
+  int64_t expected = target->count_before - load->deleted + least;
   os_fail(error, OS_ERR_INTERNAL,
           "index %s holds %lld documents where %lld are expected: %lld before the load, %lld created by it, "
           "%lld deleted",
-          target->concrete, (long long)f->count_after,
-          (long long)(target->count_before - load->deleted + least), (long long)target->count_before,
+          target->concrete, (long long)f->count_after, (long long)expected, (long long)target->count_before,
           (long long)least, (long long)load->deleted);
   os_advise(error, "load again with mode resume and {\"validate\":\"ids\"} to find what is missing");
   return os_job_guard_failed(load->job, "finish", "count", error);

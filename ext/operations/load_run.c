@@ -54,8 +54,7 @@ static void stop_for(struct keeper *keeper, const struct os_error *why, double g
   os_pipeline_stop(keeper->pipeline);
 }
 
-/* ---- one settled batch
- * ------------------------------------------------------------------------------------------- */
+/* ---- one settled batch ---------------------------------------------------------------------- */
 
 static void add_figures(struct keeper *keeper, const struct os_batch *batch) {
   struct os_job_figures *figures = keeper->load->figures;
@@ -158,8 +157,7 @@ static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_
   return rc;
 }
 
-/* ---- reasons to end early
- * ------------------------------------------------------------------------------------------ */
+/* ---- reasons to end early ------------------------------------------------------------------- */
 
 static void check_refusals(struct keeper *keeper) {
   const struct os_load_request *request = keeper->load->request;
@@ -267,8 +265,7 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
                                       .paused = keeper->paused};
 }
 
-/* ---- the loop
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------- */
 
 static void keep(struct keeper *keeper) {
   struct os_progress_state state;
@@ -399,11 +396,11 @@ static int report_failed_files(struct keeper *keeper, struct os_error *error) {
     if (keeper->failed_files > 1)
       os_error_prefix(
           error, "%zu of %zu files could not be read to their end; the first: ", keeper->failed_files, count);
+    int64_t there = keeper->load->figures->documents_created + keeper->load->figures->documents_updated;
     if (!error->advice[0])
-      os_advise(
-          error,
-          "%lld records of this load are in the index; mend the file, then load again with mode resume",
-          (long long)(keeper->load->figures->documents_created + keeper->load->figures->documents_updated));
+      os_advise(error,
+                "%lld records of this load are in the index; mend the file, then load again with mode resume",
+                (long long)there);
     return (int)error->code;
   }
   return OS_OK;
