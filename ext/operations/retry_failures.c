@@ -118,8 +118,8 @@ static int listen(struct retry *retry) {
   if (retry->stop.code) return (int)retry->stop.code;
   os_error_clear(&error);
   if (os_session_interrupted(job->session)) {
-    os_fail(&error, OS_ERR_INTERRUPTED, "interrupted, %lld failed records settled",
-            (long long)(retry->result->resolved + retry->result->superseded));
+    int64_t settled = retry->result->resolved + retry->result->superseded;
+    os_fail(&error, OS_ERR_INTERRUPTED, "interrupted, %lld failed records settled", (long long)settled);
     os_advise(&error, "os_retry_failures goes on with the records that are left");
     return stop_for(retry, &error, GRACE);
   }
