@@ -14,8 +14,7 @@ static int digest_failed(struct os_error *error) {
   return os_fail(error, OS_ERR_INTERNAL, "OpenSSL could not compute a SHA-256 digest");
 }
 
-/* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is read.
- */
+/* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is read. */
 static int add_range(EVP_MD_CTX *digest, int fd, const char *path, uint64_t at, size_t len, char *buffer,
                      struct os_error *error) {
   while (len) {
@@ -35,10 +34,10 @@ static int add_content(EVP_MD_CTX *digest, int fd, const struct os_source *sourc
   uint64_t size = source->size;
   if (size <= 2 * EDGE) return add_range(digest, fd, source->path, 0, (size_t)size, buffer, error);
   int rc = add_range(digest, fd, source->path, 0, EDGE, buffer, error);
-  uint64_t middle = size - 2 * EDGE;
-  if (!rc && middle <= SAMPLES * SAMPLE) /* the samples would cover it */
+  uint64_t middle = size - 2 * EDGE, sampled = (uint64_t)SAMPLES * SAMPLE;
+  if (!rc && middle <= sampled) /* the samples would cover it */
     rc = add_range(digest, fd, source->path, EDGE, (size_t)middle, buffer, error);
-  for (unsigned i = 0; i < SAMPLES && !rc && middle > SAMPLES * SAMPLE; i++) {
+  for (unsigned i = 0; i < SAMPLES && !rc && middle > sampled; i++) {
     uint64_t at = EDGE + (middle - SAMPLE) / (SAMPLES - 1) * i;
     rc = add_range(digest, fd, source->path, at, SAMPLE, buffer, error);
   }
