@@ -9,8 +9,7 @@
 #include "operations/load_dry_run.h"
 #include "operations/tune.h"
 
-/* ---- what the readers share with us
- * ------------------------------------------------------------------------------- */
+/* ---- what the readers share with us --------------------------------------------------------- */
 
 static const char **text_array(const json_t *array) {
   size_t count = json_array_size(array);
@@ -69,8 +68,7 @@ void os_load_free(struct os_load *load) {
   load->response = NULL;
 }
 
-/* ---- what it came to
- * ------------------------------------------------------------------------------------------------ */
+/* ---- what it came to ------------------------------------------------------------------------ */
 
 static int respond(struct os_load *load, double seconds, struct os_error *error) {
   const struct os_job_figures *f = load->figures;
@@ -127,8 +125,7 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   return OS_OK;
 }
 
-/* ---- the procedure
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- the procedure -------------------------------------------------------------------------- */
 
 static const double UNDO_SECONDS = 0.5; /* an interrupted command must still end within a second */
 

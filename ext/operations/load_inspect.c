@@ -45,8 +45,7 @@ static void note(struct place *place, const char *field, const char *problem, co
   finding->count++;
 }
 
-/* ---- single values: NULL, or what is wrong
- * ------------------------------------------------------------------------- */
+/* ---- single values: NULL, or what is wrong -------------------------------------------------- */
 
 static const char *check_number(const json_t *field, const json_t *value) {
   double number;
@@ -131,8 +130,7 @@ static const struct {
               {"date", check_date},           {"ip", check_ip},
               {"keyword", check_keyword},     {"text", check_text}};
 
-/* ---- walking a document
- * ------------------------------------------------------------------------------------------------ */
+/* ---- walking a document --------------------------------------------------------------------- */
 
 static void check_object(struct place *place, const json_t *mapping, const json_t *object, const char *path,
                          bool strict);

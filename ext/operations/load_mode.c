@@ -19,8 +19,7 @@ static int refuse(struct os_load *load, const struct os_error *error) {
   return os_job_guard_failed(load->job, "mode", "mode", error);
 }
 
-/* ---- auto
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- auto ----------------------------------------------------------------------------------- */
 
 static int choose(struct os_load *load, struct os_error *error) {
   size_t with_id = 0, with_rows = 0;
@@ -79,8 +78,7 @@ static int choose(struct os_load *load, struct os_error *error) {
   return OS_OK;
 }
 
-/* ---- each file
- * -------------------------------------------------------------------------------------------------- */
+/* ---- each file ------------------------------------------------------------------------------ */
 
 static int say_why(struct os_load_file *file, enum os_file_action action, char *why, struct os_error *error) {
   file->action = action;

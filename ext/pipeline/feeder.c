@@ -48,8 +48,7 @@ void os_feeder_free(struct os_feeder *feeder) {
   feeder->current = feeder->parked = NULL;
 }
 
-/* ---- batches: taking, sealing, seeing them back
- * ------------------------------------------------------------- */
+/* ---- batches: taking, sealing, seeing them back --------------------------------------------- */
 
 /* The keeper is done with a batch: its ids are free, and so is it. */
 static void seen_back(struct os_feeder *feeder, struct os_batch *batch) {
@@ -134,8 +133,7 @@ static int send_parked(struct os_feeder *feeder) {
   return OS_OK;
 }
 
-/* ---- choosing the batch for a record
- * ------------------------------------------------------------------------ */
+/* ---- choosing the batch for a record -------------------------------------------------------- */
 
 static bool fits(const struct os_feeder *feeder, const struct os_batch *batch, size_t need) {
   const struct os_pipeline_options *options = &feeder->pipeline->options;
@@ -192,8 +190,7 @@ static int ordered_batch(struct os_feeder *feeder, uint64_t hash, enum os_op op,
   }
 }
 
-/* ---- action lines
- * -------------------------------------------------------------------------------------------- */
+/* ---- action lines --------------------------------------------------------------------------- */
 
 static void put_digits(char *out, uint64_t value, int width) {
   for (int i = width - 1; i >= 0; i--) {
@@ -266,8 +263,7 @@ static void put_document(struct os_buf *body, enum os_op op, const char *doc, si
   os_buf_putc(body, '\n');
 }
 
-/* ---- records and rejects
- * ------------------------------------------------------------------------------------- */
+/* ---- records and rejects -------------------------------------------------------------------- */
 
 /* Where the record's exact bytes can be had again, should it be refused. */
 static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const struct os_record *record,
@@ -423,8 +419,7 @@ int os_feeder_reject(void *ctx, const struct os_reject *reject) {
   return os_batch_cover(batch, feeder->source, from, reject->end, reject->end_line) ? OS_OK : OS_ERR_NOMEM;
 }
 
-/* ---- sources
- * -------------------------------------------------------------------------------------------------- */
+/* ---- sources -------------------------------------------------------------------------------- */
 
 void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
   feeder->source = source;

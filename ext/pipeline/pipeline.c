@@ -9,9 +9,7 @@
 
 enum { SPARE_BATCHES = 3 /* one being filled, one parked, one with the keeper */ };
 
-/* ---- life
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------ */
 
 void os_pipeline_ref(struct os_pipeline *pipeline) {
   atomic_fetch_add(&pipeline->references, 1);
@@ -130,8 +128,7 @@ int os_pipeline_start(struct os_pipeline **out, const struct os_pipeline_options
   return OS_OK;
 }
 
-/* ---- between threads
- * --------------------------------------------------------------------------------------------------- */
+/* ---- between threads ------------------------------------------------------------------------ */
 
 void os_pipeline_settle(struct os_batch *batch) {
   os_queue_push(&batch->pipeline->settled, &batch->link);
@@ -144,8 +141,7 @@ void os_pipeline_fail(struct os_pipeline *pipeline, const struct os_error *error
   atomic_store(&pipeline->stop, true);
 }
 
-/* ---- the keeper's side
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the keeper's side ---------------------------------------------------------------------- */
 
 struct os_pipeline_figures *os_pipeline_figures(struct os_pipeline *pipeline) {
   return &pipeline->figures;

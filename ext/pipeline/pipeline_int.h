@@ -8,8 +8,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/window.h"
 
-/* ---- feeder.c: one per reader thread, or the keeper's when it pushes; single-threaded
- * ---------------------- */
+/* ---- feeder.c: one per reader thread, or the keeper's when it pushes; single-threaded ------- */
 struct os_feeder {
   struct os_pipeline *pipeline;
   struct os_batch *current; /* being filled; NULL: none */
@@ -26,8 +25,7 @@ struct os_feeder {
   uint64_t covered_line;  /* the line that begins there */
 };
 
-/* ---- bulk_sink.c: network thread
- * ---------------------------------------------------------------------------- */
+/* ---- bulk_sink.c: network thread ------------------------------------------------------------ */
 struct os_bulk_sink {
   struct os_pipeline *pipeline;
   char *path; /* /index/_bulk?… */
@@ -83,7 +81,7 @@ int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take);
 int os_feeder_flush(struct os_feeder *feeder, bool all);
 int os_feeder_push(struct os_feeder *feeder, const struct os_push *push);
 
-void *os_reader_main(void *pipeline);
+void *os_reader_main(void *arg); /* a struct os_pipeline *
 
 int os_sink_init(struct os_bulk_sink *sink, struct os_pipeline *pipeline, struct os_error *error);
 void os_sink_free(struct os_bulk_sink *sink);

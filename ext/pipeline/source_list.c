@@ -231,8 +231,7 @@ static int add_array(struct walk *walk, const char *argument) {
   return rc;
 }
 
-/* ---- each file once
- * -------------------------------------------------------------------------------------------- */
+/* ---- each file once ------------------------------------------------------------------------- */
 
 static int by_identity(const void *a, const void *b) {
   const struct os_source *x = *(struct os_source *const *)a, *y = *(struct os_source *const *)b;

@@ -8,8 +8,7 @@
 #include "operations/retry_failures.h"
 #include "surface/load_request.h"
 
-/* ---- os_bulk_load(path [, index [, options]])
-** -------------------------------------------------------------- */
+/* ---- os_bulk_load(path [, index [, options]]) ----------------------------------------------- */
 
 static int give_loaded(struct os_command *command, struct os_load *load) {
   json_t *response = json_incref(load->response);
@@ -42,8 +41,7 @@ int os_run_bulk_load(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_cleanup(index [, options])
-** --------------------------------------------------------------------------- */
+/* ---- os_cleanup(index [, options]) ---------------------------------------------------------- */
 
 static const struct os_option cleanup_options[] = {
     {"backup", OS_OPT_BOOL, 0, 0, NULL, "true"},
@@ -92,8 +90,7 @@ int os_run_cleanup(struct os_command *command) {
   return rc;
 }
 
-/* ---- os_retry_failures([job [, options]])
-** ---------------------------------------------------------------------- */
+/* ---- os_retry_failures([job [, options]]) --------------------------------------------------- */
 
 static const struct os_option retry_options[] = {
     {"overwrite", OS_OPT_BOOL, 0, 0, NULL, "false"},

@@ -25,8 +25,7 @@ static int append_row(struct os_rows_call *call, json_t *row) {
   return OS_OK;
 }
 
-/* ---- os_load_plan
- * ------------------------------------------------------------------------------------------- */
+/* ---- os_load_plan --------------------------------------------------------------------------- */
 
 static const char *const plan_columns[] = {"file",        "size",       "mtime",  "format",
                                            "fingerprint", "carries_id", "action", "start_offset",
@@ -119,8 +118,7 @@ const struct os_rows_table os_table_load_plan = {.name = "os_load_plan",
                                                  .is_command = true,
                                                  .fill = fill_plan};
 
-/* ---- os_preview
- * ---------------------------------------------------------------------------------------------- */
+/* ---- os_preview ----------------------------------------------------------------------------- */
 
 enum { PREVIEW_ROWS = 20, PREVIEW_HEAD = 4 << 20 };
 

@@ -1,0 +1,155 @@
+/* bulk_items.c - what the items of one answer come to: outcomes counted, refusals kept with everything
+** needed to send the record again, the order of records with one id kept where some go again. Touches the
+** batch alone.
+*/
+#include <jansson.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "pipeline/bulk_int.h"
+#include "pipeline/bulk_verdict.h"
+
+static bool note_outcome(struct os_batch *batch, size_t i, enum os_outcome outcome) {
+  batch->marks[i] = 1;
+  batch->outcomes[outcome]++;
+  if (!batch->pipeline->options.keep_settled) return true;
+  if (batch->settled_count == batch->settled_cap) {
+    size_t cap = batch->settled_cap ? batch->settled_cap * 2 : 64;
+    struct os_settled *settled = os_realloc(batch->settled, cap * sizeof *settled);
+    if (!settled) return false;
+    batch->settled = settled;
+    batch->settled_cap = cap;
+  }
+  batch->settled[batch->settled_count++] = (struct os_settled){batch->items[i].offset, outcome};
+  return true;
+}
+
+/* The document line of an item, without its line break. */
+static const char *document_of(const struct os_batch *batch, const struct os_item *item, size_t *len) {
+  *len = item->len - item->action_len - 1;
+  return batch->body.data + item->at + item->action_len;
+}
+
+/* The `_id` of an action line, as text; NULL when it has none. */
+static char *id_of_action(const char *action, size_t len) {
+  json_error_t ignored;
+  json_t *root = json_loadb(action, len, 0, &ignored);
+  const char *key;
+  json_t *meta;
+  char *id = NULL;
+  json_object_foreach(root, key, meta) id = os_strdup(json_string_value(json_object_get(meta, "_id")));
+  json_decref(root);
+  return id;
+}
+
+bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *type, const char *reason) {
+  const struct os_item *item = &batch->items[i];
+  size_t len;
+  const char *document = document_of(batch, item, &len);
+  const char *action = batch->body.data + item->at;
+  struct os_refusal refusal = {.source = item->source,
+                               .offset = item->offset,
+                               .line = item->line,
+                               .status = status,
+                               .op = (enum os_op)item->op,
+                               .explicit_id = item->id_hash != 0,
+                               .id_hash = item->id_hash,
+                               .attempts = item->attempts,
+                               .type = os_strdup(type),
+                               .reason = os_strdup(reason),
+                               .doc_id = id_of_action(action, item->action_len),
+                               .document = os_strndup(document, len),
+                               .document_len = len,
+                               .action = os_strndup(action, item->action_len),
+                               .raw_len = item->raw_len};
+  if (item->raw_at == OS_RAW_IS_DOCUMENT) {
+    refusal.raw = os_strndup(document, len);
+    refusal.raw_len = len;
+  } else if (item->raw_at != OS_RAW_IN_SOURCE) {
+    refusal.raw = os_strndup(batch->raw.data + item->raw_at, item->raw_len);
+  }
+  bool complete = refusal.document && refusal.action && (refusal.raw || item->raw_at == OS_RAW_IN_SOURCE);
+  return os_batch_refuse(batch, &refusal) && complete && note_outcome(batch, i, OS_REFUSED);
+}
+
+static bool is_before(const struct os_refusal *refusal, const struct os_item *item) {
+  if (refusal->source != item->source) return refusal->source < item->source;
+  return refusal->offset < item->offset;
+}
+
+/* An item got in: records with its id that were refused before it must not come back over it. */
+static void overtake(struct os_batch *batch, const struct os_item *item) {
+  for (size_t i = 0; item->id_hash && i < batch->refusal_count; i++) {
+    struct os_refusal *refusal = &batch->refusals[i];
+    if (refusal->id_hash == item->id_hash && is_before(refusal, item)) refusal->overtaken = true;
+  }
+}
+
+static bool same_action(const struct os_batch *batch, const struct os_item *a, const struct os_item *b) {
+  return a->id_hash == b->id_hash && a->action_len == b->action_len &&
+         !memcmp(batch->body.data + a->at, batch->body.data + b->at, a->action_len);
+}
+
+/* An `index` item that is to go again although a later one for its id got in would undo that one: it is left
+ * out. */
+bool os_items_drop_superseded(struct os_batch *batch, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    const struct os_item *item = &batch->items[i];
+    if (batch->marks[i] || !item->id_hash || item->op != OS_OP_INDEX) continue;
+    for (size_t k = i + 1; k < n; k++)
+      if (batch->answers[k].status < 300 && same_action(batch, item, &batch->items[k])) {
+        if (!note_outcome(batch, i, OS_SKIPPED)) return false;
+        break;
+      }
+  }
+  return true;
+}
+
+static enum os_outcome outcome_of(enum os_verdict verdict) {
+  switch (verdict) {
+  case OS_VERDICT_UPDATED: return OS_UPDATED;
+  case OS_VERDICT_NOOP: return OS_NOOP;
+  case OS_VERDICT_ALREADY: return OS_ALREADY;
+  case OS_VERDICT_OLDER: return OS_SKIPPED;
+  default: return OS_CREATED;
+  }
+}
+
+void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
+  const struct os_bulk_item *answer = &batch->answers[i];
+  char type[128] = "", reason[1024] = "";
+  if (answer->error) os_bulk_item_error(answer, type, reason);
+  enum os_verdict verdict = os_bulk_verdict(answer->status, answer->result, type, reason, &batch->items[i],
+                                            batch->pipeline->options.external_version);
+  switch (verdict) {
+  case OS_VERDICT_REFUSED:
+    tally->nomem |= !os_items_refuse(batch, i, answer->status, type[0] ? type : "refused",
+                                     reason[0] ? reason : "no reason given");
+    tally->settled++;
+    break;
+  case OS_VERDICT_LOAD:
+  case OS_VERDICT_RETRY:
+  case OS_VERDICT_BLOCKED:
+    if (verdict == OS_VERDICT_LOAD) tally->overload = true;
+    if (verdict == OS_VERDICT_RETRY) batch->items[i].maybe_sent = true; /* the shard may have done it */
+    if (!tally->again++) os_fail(&tally->why, OS_ERR_BUSY, "%d %s: %s", answer->status, type, reason);
+    if (verdict == OS_VERDICT_BLOCKED)
+      os_advise(&tally->why,
+                "lift the block on the index (for the flood stage: free disk space), then load again with "
+                "mode resume");
+    break;
+  case OS_VERDICT_FAULT:
+    if (!tally->fault) {
+      tally->fault = true;
+      enum os_code code = answer->status == 404   ? OS_ERR_NOT_FOUND
+                          : answer->status == 403 ? OS_ERR_FORBIDDEN
+                                                  : OS_ERR_REFUSED;
+      os_fail(&tally->why, code, "%d %s: %s", answer->status, type, reason);
+      tally->why.http_status = answer->status;
+    }
+    break;
+  default:
+    overtake(batch, &batch->items[i]);
+    tally->nomem |= !note_outcome(batch, i, outcome_of(verdict));
+    tally->settled++;
+  }
+}
