@@ -15,7 +15,7 @@ import sqlite3
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-EXTENSION = os.environ.get("OPENSEARCH_EXTENSION", os.path.join(HERE, "..", "..", "build", "opensearch"))
+EXTENSION = os.environ.get("OPENSEARCH_EXTENSION", os.path.normpath(os.path.join(HERE, "..", "..", "build", "opensearch")))
 
 
 def connect(database):
