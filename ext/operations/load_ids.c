@@ -7,6 +7,7 @@
 ** there the ids are searched.
 */
 #include "operations/load_ids.h"
+#include "pipeline/examine.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -20,7 +21,7 @@
 
 enum {
   PAGE = 1000, /* ids a request */
-  HEAD = 4 << 20,
+
   CHUNK = 1 << 20, /* as reader.c reads, so that types and layouts are the same */
   SHOWN = 80       /* bytes of an id in a message */
 };
@@ -273,7 +274,7 @@ static int read_file(struct look_up *look, uint32_t number, struct os_buf *windo
   os_buf_clear(window);
   int rc = os_stream_open(&stream, source, NULL, NULL, look->error);
   if (!rc) rc = os_stream_check_unchanged(stream, look->error);
-  if (!rc) rc = os_stream_read(stream, window, HEAD, &at_end, look->error);
+  if (!rc) rc = os_stream_read(stream, window, OS_EXAMINE_HEAD, &at_end, look->error);
   struct os_parser_start start = {.source_name = source->name,
                                   .offset = source->start_offset,
                                   .line = source->start_line,

@@ -6,7 +6,9 @@
 #include "net/http.h"
 #include "pipeline/source.h"
 
-enum { OS_EXAMINE_HEAD = 1 << 20 }; /* decompressed bytes that are looked at */
+/* Decompressed bytes from which header, root and types are taken: by the plan, by the reader, and again on resume, so that
+** all three come to the same. */
+enum { OS_EXAMINE_HEAD = 4 << 20 };
 
 /* Sets source->compression and source->format (`format` UNKNOWN: by name, then by content) and fills
 ** facts (free with os_head_facts_free(), also after an error). A stream's bytes are kept in

@@ -81,7 +81,7 @@ int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take);
 int os_feeder_flush(struct os_feeder *feeder, bool all);
 int os_feeder_push(struct os_feeder *feeder, const struct os_push *push);
 
-void *os_reader_main(void *arg); /* a struct os_pipeline *
+void *os_reader_main(void *arg); /* a struct os_pipeline */
 
 int os_sink_init(struct os_bulk_sink *sink, struct os_pipeline *pipeline, struct os_error *error);
 void os_sink_free(struct os_bulk_sink *sink);

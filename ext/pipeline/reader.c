@@ -4,13 +4,11 @@
 */
 #include <string.h>
 #include "base/alloc.h"
+#include "pipeline/examine.h"
 #include "pipeline/pipeline_int.h"
 #include "pipeline/stream.h"
 
-enum {
-  HEAD = 4 << 20, /* first bytes of a source from which header, root and types are taken, also on resume */
-  CHUNK = 1 << 20
-};
+enum { CHUNK = 1 << 20 };
 
 /* Parse what is in the window and keep reading behind it until the source ends. */
 static int parse_stream(struct os_parser *parser, struct os_stream *stream, struct os_buf *window,
@@ -49,9 +47,9 @@ static int read_source(struct os_feeder *feeder, uint32_t number, struct os_buf 
   if (rc) goto done;
   rc = os_stream_check_unchanged(stream, error);
   if (rc) goto done;
-  size_t head = source->size && source->size < HEAD && source->compression == OS_PLAIN
+  size_t head = source->size && source->size < OS_EXAMINE_HEAD && source->compression == OS_PLAIN
                     ? (size_t)source->size + 1
-                    : HEAD;
+                    : OS_EXAMINE_HEAD;
   struct os_error damaged = {0};
   int damage = os_stream_read(stream, window, head, &at_end, &damaged);
   if (damage && !window->len) {

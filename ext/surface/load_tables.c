@@ -120,7 +120,7 @@ const struct os_rows_table os_table_load_plan = {.name = "os_load_plan",
 
 /* ---- os_preview ----------------------------------------------------------------------------- */
 
-enum { PREVIEW_ROWS = 20, PREVIEW_HEAD = 4 << 20 };
+enum { PREVIEW_ROWS = 20 };
 
 static const char *const preview_columns[] = {"file",     "line",    "byte_offset", "doc_id",
                                               "document", "problem", NULL};
@@ -187,7 +187,7 @@ static int preview_file(struct os_rows_call *call, struct os_load *load, size_t 
   bool is_all = false;
   size_t used;
   os_buf_init(&head, 0);
-  int rc = os_source_head(source, PREVIEW_HEAD, &head, &is_all, call->error);
+  int rc = os_source_head(source, OS_EXAMINE_HEAD, &head, &is_all, call->error);
   struct os_parser_start start = {.source_name = os_source_file_name(source),
                                   .line = 1,
                                   .head = head.data,
