@@ -79,7 +79,7 @@ void os_batch_reset(struct os_batch *batch) {
 
 /* Room for one more in a list that doubles. */
 static bool grow(void **list, size_t *cap, size_t count, size_t each) {
-  if (count < *cap) return true;
+  if (*list && count < *cap) return true;
   size_t want = *cap ? *cap * 2 : 8;
   void *bigger = os_realloc(*list, want * each);
   if (!bigger) return false;

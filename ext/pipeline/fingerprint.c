@@ -8,7 +8,8 @@
 #include <unistd.h>
 #include "base/alloc.h"
 
-enum { EDGE = 1 << 20, SAMPLE = 1 << 16, SAMPLES = 16 };
+enum { SAMPLES = 16 };
+static const size_t EDGE = 1 << 20, SAMPLE = 1 << 16;
 
 static int digest_failed(struct os_error *error) {
   return os_fail(error, OS_ERR_INTERNAL, "OpenSSL could not compute a SHA-256 digest");
@@ -34,7 +35,7 @@ static int add_content(EVP_MD_CTX *digest, int fd, const struct os_source *sourc
   uint64_t size = source->size;
   if (size <= 2 * EDGE) return add_range(digest, fd, source->path, 0, (size_t)size, buffer, error);
   int rc = add_range(digest, fd, source->path, 0, EDGE, buffer, error);
-  uint64_t middle = size - 2 * EDGE, sampled = (uint64_t)SAMPLES * SAMPLE;
+  uint64_t middle = size - 2 * EDGE, sampled = SAMPLES * SAMPLE;
   if (!rc && middle <= sampled) /* the samples would cover it */
     rc = add_range(digest, fd, source->path, EDGE, (size_t)middle, buffer, error);
   for (unsigned i = 0; i < SAMPLES && !rc && middle > sampled; i++) {

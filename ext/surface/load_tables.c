@@ -56,9 +56,10 @@ static json_t *plan_row(const struct os_load *load, size_t i) {
 /* A refusal of the mode is a row of the plan (action refuse), not an error: the plan is there to show it. */
 static int plan_rows(struct os_rows_call *call, struct os_load *load, int rc) {
   bool shown = false;
-  for (size_t i = 0; load->files && i < load->shared->list.count; i++)
+  if (!load->files) return rc;
+  for (size_t i = 0; i < load->shared->list.count; i++)
     shown |= load->files[i].why != NULL;
-  if (rc == OS_ERR_GUARD && load->files) {
+  if (rc == OS_ERR_GUARD) {
     char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
     os_error_sentence(call->error, sentence, sizeof sentence);
     os_error_clear(call->error);
