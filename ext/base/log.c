@@ -268,6 +268,14 @@ static int destination(struct os_log *log) {
   return log->fd >= 0 ? log->fd : STDERR_FILENO;
 }
 
+bool os_log_is_terminal(struct os_log *log) {
+  if (!log) return false;
+  pthread_mutex_lock(&log->lock);
+  bool terminal = !log->path && isatty(STDERR_FILENO);
+  pthread_mutex_unlock(&log->lock);
+  return terminal;
+}
+
 static void write_line(struct os_log *log, const struct log_line *line) {
   struct os_buf out;
   os_buf_init(&out, LONGEST_LINE);

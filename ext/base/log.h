@@ -25,6 +25,8 @@ int os_log_configure(struct os_log *log, const char *level, const char *format, 
 bool os_log_level_parse(const char *name, int *level);
 int os_log_format_check(const char *format, struct os_error *error);
 void os_log_set_job(struct os_log *log, int64_t job, const char *correlation_id); /* 0, NULL: none */
+/* Do the lines go to a terminal, where somebody sees results and errors of statements anyway? */
+bool os_log_is_terminal(struct os_log *log);
 bool os_log_wants(struct os_log *log, enum os_log_level level);
 void os_log_write(struct os_log *log, enum os_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

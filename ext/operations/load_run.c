@@ -257,7 +257,7 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
                                       .files_done = load->figures->files_done,
                                       .bytes_total = keeper->bytes_total,
                                       .bytes_read = atomic_load(&live->bytes_read),
-                                      .documents = atomic_load(&live->records_read),
+                                      .documents = (uint64_t)load->figures->documents_read,
                                       .refused = (uint64_t)load->figures->documents_failed,
                                       .retries = atomic_load(&live->retries),
                                       .in_flight = atomic_load(&live->in_flight),

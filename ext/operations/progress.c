@@ -9,7 +9,6 @@
 #include "base/text.h"
 
 static const double DRAW_EVERY = 0.2, JSON_EVERY = 1.0;
-static const double SMOOTHING = 2.0; /* seconds over which rates are averaged */
 enum { LINE_MAX_BYTES = 512, USUAL_COLUMNS = 80 };
 
 void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind) {
@@ -136,18 +135,13 @@ static void draw(struct os_progress_meter *meter, const struct os_progress_state
   write_stderr(text, (size_t)len);
 }
 
-/* Rates as a moving average that forgets with SMOOTHING. */
+/* Rates over the whole time so far: batches settle by the ten thousand, and a shorter average would jump. */
 static void measure(struct os_progress_meter *meter, const struct os_progress_state *state, double now) {
-  double seconds = now - meter->last_drawn;
-  if (seconds <= 0) return;
-  double documents = (double)(state->documents - meter->last_documents) / seconds;
-  double bytes = (double)(state->bytes_read - meter->last_bytes) / seconds;
-  double weight = meter->documents_rate > 0 ? seconds / (seconds + SMOOTHING) : 1;
-  meter->documents_rate += (documents - meter->documents_rate) * weight;
-  meter->bytes_rate += (bytes - meter->bytes_rate) * weight;
-  meter->last_documents = state->documents;
-  meter->last_bytes = state->bytes_read;
+  double seconds = now - meter->started;
   meter->last_drawn = now;
+  if (seconds <= 0) return;
+  meter->documents_rate = (double)state->documents / seconds;
+  meter->bytes_rate = (double)state->bytes_read / seconds;
 }
 
 void os_progress_update(struct os_progress_meter *meter, const struct os_progress_state *state) {
@@ -161,10 +155,7 @@ void os_progress_update(struct os_progress_meter *meter, const struct os_progres
 void os_progress_end(struct os_progress_meter *meter, const struct os_progress_state *state) {
   if (meter->kind == OS_PROGRESS_SILENT) return;
   double now = os_clock_monotonic();
-  if (now > meter->started) { /* the last line tells the average of the whole */
-    meter->documents_rate = (double)state->documents / (now - meter->started);
-    meter->bytes_rate = (double)state->bytes_read / (now - meter->started);
-  }
+  measure(meter, state, now);
   draw(meter, state, now);
   if (meter->drawn) write_stderr("\n", 1);
 }

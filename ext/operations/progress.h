@@ -12,7 +12,7 @@ struct os_progress_state { /* what is known at this moment */
   int64_t files, files_done;
   uint64_t bytes_total; /* on disk, of the files to load; 0: not known (standard input) */
   uint64_t bytes_read;
-  uint64_t documents; /* read */
+  uint64_t documents; /* acknowledged */
   uint64_t refused, retries;
   int in_flight, window;
   bool paused;
@@ -20,9 +20,8 @@ struct os_progress_state { /* what is known at this moment */
 
 struct os_progress_meter {
   enum os_progress_kind kind;
-  double started, last_drawn; /* monotonic */
-  uint64_t last_bytes, last_documents;
-  double documents_rate, bytes_rate; /* smoothed, per second */
+  double started, last_drawn;        /* monotonic */
+  double documents_rate, bytes_rate; /* per second, since the beginning */
   bool drawn;                        /* a line stands on the terminal */
 };
 

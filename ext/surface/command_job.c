@@ -138,6 +138,13 @@ static const char *status_of(const struct os_command *command, int rc) {
   return rc == OS_ERR_CANCELLED ? "cancelled" : "failed";
 }
 
+/* On a terminal the host shows the result or the error itself: saying it twice helps nobody. */
+static void log_end(struct os_command *command, int rc, const char *text) {
+  struct os_log *log = command->session->log;
+  if (os_log_is_terminal(log)) return;
+  os_log_write(log, rc != OS_OK ? OS_LOG_ERROR : OS_LOG_INFO, "%s: %s", command->name, text);
+}
+
 int os_command_job_end(struct os_command *command, int rc) {
   struct os_error fault = {0};
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE + 4] = "";
@@ -146,11 +153,7 @@ int os_command_job_end(struct os_command *command, int rc) {
   if (rc != OS_OK) os_error_sentence(&command->error, sentence, sizeof sentence);
   int end = os_ledger_job_finish(command->job.ledger, command->job.number, status, &command->job.figures,
                                  rc != OS_OK ? sentence : NULL, command->response, &fault);
-  if (rc != OS_OK)
-    os_log_write(command->session->log, OS_LOG_ERROR, "%s: %s", command->name, sentence);
-  else
-    os_log_write(command->session->log, OS_LOG_INFO, "%s: %s", command->name,
-                 command->message != NULL ? command->message : status);
+  log_end(command, rc, rc != OS_OK ? sentence : command->message != NULL ? command->message : status);
   if (end == OS_OK) return rc;
   os_log_write(command->session->log, OS_LOG_ERROR, "%s: job %lld could not be finished: %s", command->name,
                (long long)command->job.number, fault.text);

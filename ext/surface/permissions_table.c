@@ -203,8 +203,9 @@ static int try_bulk(struct os_rows_call *call, struct os_cluster *cluster, const
       rc = add_row(call, bulk_right, rc == OS_ERR_FORBIDDEN && !is_block(&fault) ? "fail" : "unknown",
                    fault.text);
     else if (!exists)
-      rc = add_row(call, bulk_right, "unknown",
-                   "the request is let in; whether for this index shows only when it is seen to exist");
+      rc = add_row(
+          call, bulk_right, "pass",
+          "bulk requests are let in; what they may do to this index shows only when it is seen to exist");
     else if (i == 0)
       rc = add_row(call, bulk_right, "pass", "os_bulk_load");
     if (rc == OS_OK && !done) rc = judge_item(call, &bulk_probes[i], answer);
