@@ -84,9 +84,17 @@ static void overtake(struct os_batch *batch, const struct os_item *item) {
   }
 }
 
+/* Do both write the same document? Ids and routing may be spelled with other escapes. */
 static bool same_action(const struct os_batch *batch, const struct os_item *a, const struct os_item *b) {
-  return a->id_hash == b->id_hash && a->action_len == b->action_len &&
-         !memcmp(batch->body.data + a->at, batch->body.data + b->at, a->action_len);
+  if (a->id_hash != b->id_hash) return false;
+  const char *text_a = batch->body.data + a->at, *text_b = batch->body.data + b->at;
+  if (a->action_len == b->action_len && !memcmp(text_a, text_b, a->action_len)) return true;
+  json_t *one = json_loadb(text_a, a->action_len, 0, NULL);
+  json_t *other = json_loadb(text_b, b->action_len, 0, NULL);
+  bool same = one && json_equal(one, other);
+  json_decref(one);
+  json_decref(other);
+  return same;
 }
 
 /* An `index` item that is to go again although a later one for its id got in would undo that one: it is left
