@@ -50,3 +50,12 @@ int os_name_path(struct os_buf *path, const char *before, const char *name, cons
   os_buf_free(path);
   return os_fail_nomem(error);
 }
+
+char *os_cluster_path(const char *name, const char *after) {
+  struct os_buf path;
+  os_buf_init(&path, 0);
+  os_buf_putc(&path, '/');
+  os_url_encode(&path, name, strlen(name));
+  os_buf_puts(&path, after);
+  return os_buf_take(&path);
+}

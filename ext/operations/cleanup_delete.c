@@ -10,15 +10,8 @@
 static const double POLL_EVERY = 0.25, MERGE_TIMEOUT = 600;
 enum { ROUNDS = 3 /* documents that changed while they were deleted are left for another round */ };
 
-static char *delete_path(const char *index) {
-  struct os_buf path;
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, index, strlen(index));
-  os_buf_puts(&path,
-              "/_delete_by_query?conflicts=proceed&wait_for_completion=false&refresh=true&scroll_size=5000");
-  return os_buf_take(&path);
-}
+static const char delete_call[] =
+    "/_delete_by_query?conflicts=proceed&wait_for_completion=false&refresh=true&scroll_size=5000";
 
 /* Wait for the task; *conflicts: documents it left because they changed meanwhile. */
 static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const char *task, int64_t *conflicts,
@@ -46,7 +39,7 @@ static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const c
 static int delete_round(struct os_job *job, struct os_cluster *cluster, const char *index, int64_t *conflicts,
                         struct os_error *error) {
   char task[128];
-  char *path = delete_path(index);
+  char *path = os_cluster_path(index, delete_call);
   if (!path) return os_fail_nomem(error);
   int rc = os_job_audit(job, "cleanup", "delete", "did", true, error, "deleting every document of %s", index);
   if (!rc) rc = os_cluster_task_start(cluster, "POST", path, "{\"query\":{\"match_all\":{}}}", task, error);

@@ -45,16 +45,6 @@ static json_t *definition_of(const json_t *got) {
   return json_pack("{s:{s:o}, s:o}", "settings", "index", settings, "mappings", mappings);
 }
 
-static char *path_of(const char *index, const char *call, const char *target) {
-  struct os_buf path;
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, index, strlen(index));
-  os_buf_puts(&path, call);
-  if (target) os_url_encode(&path, target, strlen(target));
-  return os_buf_take(&path);
-}
-
 static int request(struct recreation *r, const char *method, char *path_take, const char *body,
                    const char *what, struct os_error *error) {
   if (!path_take) return os_fail_nomem(error);
@@ -94,12 +84,15 @@ static int try_definition(struct recreation *r, struct os_error *error) {
 }
 
 static int set_block(struct recreation *r, bool on, struct os_error *error) {
-  if (on) return request(r, "PUT", path_of(r->index, "/_block/write", NULL), NULL, "write block", error);
+  if (on) return request(r, "PUT", os_cluster_path(r->index, "/_block/write"), NULL, "write block", error);
   return os_cluster_settings_put(r->cluster, r->index, "{\"index.blocks.write\":null}", error);
 }
 
 static int clone(struct recreation *r, const char *from, const char *to, struct os_error *error) {
-  int rc = request(r, "PUT", path_of(from, "/_clone/", to), "{\"settings\":{\"index.blocks.write\":null}}",
+  char call[320];
+  snprintf(call, sizeof call, "/_clone/%s",
+           to); /* our own name: nothing in it needs encoding that did not in `from` */
+  int rc = request(r, "PUT", os_cluster_path(from, call), "{\"settings\":{\"index.blocks.write\":null}}",
                    "clone", error);
   char health[16] = "";
   if (!rc) rc = os_cluster_health(r->cluster, to, health, error);
@@ -155,7 +148,8 @@ static void put_back(struct recreation *r, struct os_error *error) {
     bool exists = false;
     os_cluster_index_exists(r->cluster, r->index, &exists, &ignored);
     if (exists) rc = os_cluster_index_delete(r->cluster, r->index, &trouble);
-    if (!rc) rc = request(r, "PUT", path_of(r->backup, "/_block/write", NULL), NULL, "write block", &trouble);
+    if (!rc)
+      rc = request(r, "PUT", os_cluster_path(r->backup, "/_block/write"), NULL, "write block", &trouble);
     if (!rc) rc = clone(r, r->backup, r->index, &trouble);
     os_job_audit(r->job, "cleanup", "restore", rc ? "fail" : "did", true, &ignored, "%s from %s", r->index,
                  r->backup);

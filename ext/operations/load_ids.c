@@ -48,22 +48,13 @@ struct look_up {
 
 /* ---- a page of ids */
 
-static char *path_to(const char *index, const char *call) {
-  struct os_buf path;
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, index, strlen(index));
-  os_buf_puts(&path, call);
-  return os_buf_take(&path);
-}
-
 static bool in_backing_indices(const struct os_load *load) {
   return load->target.data_stream || load->target.write_alias;
 }
 
 static int ask(struct look_up *look, const char *index, const char *call, const struct os_buf *body,
                json_t **answer) {
-  char *path = path_to(index, call);
+  char *path = os_cluster_path(index, call);
   struct os_cluster_call request = {.method = "POST",
                                     .path = path,
                                     .body = body->data,

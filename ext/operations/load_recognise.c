@@ -26,18 +26,14 @@ static json_t *place_of(const struct os_refusal *refusal) {
 }
 
 static json_t *ask(struct os_load *load, json_t *places) {
-  struct os_buf path;
+  char *path = os_cluster_path(load->target.concrete, "/_mget");
   struct os_error ignored;
   json_t *answer = NULL, *request = json_pack("{s:O}", "docs", places);
   char *body = request ? os_json_text(request) : NULL;
   os_error_clear(&ignored);
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, load->target.concrete, strlen(load->target.concrete));
-  os_buf_puts(&path, "/_mget");
-  struct os_cluster_call call = {.method = "POST", .path = path.data, .body = body, .idempotent = true};
-  if (body && !path.failed) os_cluster_request(load->cluster, &call, NULL, &answer, &ignored);
-  os_buf_free(&path);
+  struct os_cluster_call call = {.method = "POST", .path = path, .body = body, .idempotent = true};
+  if (body && path) os_cluster_request(load->cluster, &call, NULL, &answer, &ignored);
+  os_free(path);
   os_free(body);
   json_decref(request);
   return answer;

@@ -41,17 +41,13 @@ json_t *os_load_standing(struct os_load *load, const struct os_batch *batch) {
     if (place) json_array_append_new(docs, place);
   }
   if (!json_array_size(docs) || load->request->dry_run) goto done;
-  struct os_buf path;
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, load->target.concrete, strlen(load->target.concrete));
-  os_buf_puts(&path, "/_mget?_source=false");
+  char *path = os_cluster_path(load->target.concrete, "/_mget?_source=false");
   json_t *request = json_pack("{s:O}", "docs", docs);
   char *body = request ? os_json_text(request) : NULL;
-  struct os_cluster_call call = {.method = "POST", .path = path.data, .body = body, .idempotent = true};
+  struct os_cluster_call call = {.method = "POST", .path = path, .body = body, .idempotent = true};
   struct os_error ignored;
   os_error_clear(&ignored);
-  if (body && !path.failed && os_cluster_request(load->cluster, &call, NULL, &answer, &ignored) == OS_OK)
+  if (body && path && os_cluster_request(load->cluster, &call, NULL, &answer, &ignored) == OS_OK)
     standing = json_object();
   json_array_foreach(os_json_at(answer, "docs"), i, doc) {
     const char *id = os_json_string(doc, "_id", NULL);
@@ -64,7 +60,7 @@ json_t *os_load_standing(struct os_load *load, const struct os_batch *batch) {
   }
   json_decref(request);
   os_free(body);
-  os_buf_free(&path);
+  os_free(path);
 done:
   json_decref(docs);
   json_decref(answer);

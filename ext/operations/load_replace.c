@@ -14,19 +14,10 @@
 
 enum { PAGE = 5000 };
 
-static char *index_path(const char *index, const char *call) {
-  struct os_buf path;
-  os_buf_init(&path, 0);
-  os_buf_putc(&path, '/');
-  os_url_encode(&path, index, strlen(index));
-  os_buf_puts(&path, call);
-  return os_buf_take(&path);
-}
-
 /* Ids after `after` that begin with prefix, as lines of delete actions. *count: how many. */
 static int collect(struct os_load *load, const char *prefix, const char *after, struct os_buf *actions,
                    size_t *count, struct os_error *error) {
-  char *path = index_path(load->target.concrete, "/_search?allow_partial_search_results=false");
+  char *path = os_cluster_path(load->target.concrete, "/_search?allow_partial_search_results=false");
   char *body = os_mprintf("{\"size\":%d,\"_source\":false,\"sort\":[\"_id\"],\"query\":{\"match_all\":{}},"
                           "\"search_after\":[\"%s\"]}",
                           PAGE, after);
@@ -56,7 +47,7 @@ static int collect(struct os_load *load, const char *prefix, const char *after, 
 
 static int delete_page(struct os_load *load, const struct os_buf *actions, size_t count,
                        struct os_error *error) {
-  char *path = index_path(load->target.concrete, "/_bulk?filter_path=errors,items.*.error&refresh=true");
+  char *path = os_cluster_path(load->target.concrete, "/_bulk?filter_path=errors,items.*.error&refresh=true");
   json_t *answer = NULL;
   struct os_cluster_call call = {.method = "POST",
                                  .path = path,
