@@ -48,7 +48,7 @@ static const struct os_command_info aFunc[] = {
     {"os_refresh_index", 1, 2, "(name [, options])", SHORT, &os_schema_index, 0, os_run_refresh_index},
     /* loading */
     {"os_bulk_load", 1, 3, "(path [, index [, options]])", 0, &os_schema_bulk_load, 0, os_run_bulk_load},
-    {"os_cleanup", 1, 2, "(index [, options])", 0, &os_schema_cleanup, 0, os_run_cleanup},
+    {"os_cleanup", 1, 2, "(index [, options])", OS_COMMAND_SHORT, &os_schema_cleanup, 0, os_run_cleanup},
     {"os_retry_failures", 0, 2, "([job [, options]])", 0, &os_schema_retry_failures, 0,
      os_run_retry_failures},
     /* jobs */

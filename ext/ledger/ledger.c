@@ -62,13 +62,15 @@ static bool in_memory(const struct os_ledger *ledger) {
 }
 
 static void close_database(struct os_ledger *ledger) {
+  os_ledger_hold();
   os_ledger_forget_statements(ledger);
+  os_fork_closed(ledger->db);
   sqlite3_close_v2(ledger->db);
   ledger->db = NULL;
+  os_ledger_let_go();
 }
 
-/* In a forked child nothing inherited may be closed through SQLite: it would drop the parent's locks
-** (https://www.sqlite.org/howtocorrupt.html, section 2.6). */
+/* In a forked child the inherited connection is not ours to end jobs with: fork.c closes it. */
 void os_ledger_free(struct os_ledger *ledger) {
   if (ledger == NULL) return;
   if (ledger->pid == getpid() && ledger->db != NULL) {
@@ -144,6 +146,7 @@ static int fail_content(const struct os_ledger *ledger, enum content content, in
 static int open_file(struct os_ledger *ledger, const char *name, int flags) {
   /* one keeper at a time uses this connection, under the mutex of the caller's own: no second mutex */
   int rc = sqlite3_open_v2(name, &ledger->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+  if (rc == SQLITE_OK && !os_fork_opened(ledger->db)) rc = SQLITE_NOMEM;
   if (rc != SQLITE_OK) return rc;
   sqlite3_extended_result_codes(ledger->db, 1);
   sqlite3_busy_timeout(ledger->db, OS_LEDGER_BUSY_MS);
@@ -271,10 +274,12 @@ static int make_ready(struct os_ledger *ledger, bool create, enum content conten
   return code == SQLITE_OK ? rc : os_ledger_fail(ledger, code, opening, error);
 }
 
+/* Between os_ledger_hold() and _let_go(). */
 static int open_now(struct os_ledger *ledger, bool create, struct os_error *error) {
   enum content content = CONTENT_NOTHING;
   int64_t version = 0;
   int rc, code;
+  if (!in_memory(ledger) && (rc = os_fork_close_inherited(ledger->path, error)) != OS_OK) return rc;
   if (in_memory(ledger)) {
     code = open_file(ledger, ledger->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   } else if (create) {
@@ -304,5 +309,8 @@ int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error
     close_database(ledger); /* its rights may have been changed since */
   if (ledger->db != NULL) return create ? os_ledger_ready(ledger, true, error) : OS_OK;
   if (!create && (in_memory(ledger) || access(ledger->path, F_OK) != 0)) return OS_OK;
-  return open_now(ledger, create, error);
+  os_ledger_hold();
+  int rc = open_now(ledger, create, error);
+  os_ledger_let_go();
+  return rc;
 }

@@ -22,8 +22,8 @@ int os_ledger_new(struct os_ledger **out, const char *main_path, bool main_reado
                   struct os_error *error);
 void os_ledger_free(struct os_ledger *ledger); /* running jobs of ours become interrupted */
 /* In a forked child, for what was inherited: closes the descriptor of the lock file (else the parent's jobs
-** would seem to live as long as the child) and leaves everything else unclosed. The struct is not used
-** afterwards. */
+** would seem to live as long as the child). The connection is closed by the next os_ledger_open() of the child
+** (fork.c). The struct is not used afterwards. */
 void os_ledger_abandon(struct os_ledger *ledger);
 const char *os_ledger_path(const struct os_ledger *ledger);
 
@@ -33,6 +33,11 @@ const char *os_ledger_path(const struct os_ledger *ledger);
 int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error);
 /* The private connection for read statements of the tables (surface/), or NULL while there is none. */
 sqlite3 *os_ledger_db(struct os_ledger *ledger);
+/* Around every use of that connection, from the first step of a statement to its reset: a fork of the process
+** waits meanwhile, so that the child finds the connection at rest. Nests; short, never around a wait. The
+** functions below do it themselves. */
+void os_ledger_hold(void);
+void os_ledger_let_go(void);
 
 /* ---- jobs ---------------------------------------------------------------------------------------------- */
 struct os_job_begin {

@@ -75,6 +75,12 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
+/* ---- fork.c: what a forked child does with a connection it inherited (and os_ledger_hold()) ------------- */
+bool os_fork_opened(sqlite3 *db); /* false: no memory */
+void os_fork_closed(sqlite3 *db);
+/* Before a file is opened: closes what this process inherited, or says why it must not. */
+int os_fork_close_inherited(const char *path, struct os_error *error);
+
 /* ---- job_lock.c: one byte a job in <ledger>-jobs ------------------------------------------------------- */
 enum os_lock_result { OS_LOCK_TAKEN, OS_LOCK_HELD_ELSEWHERE, OS_LOCK_NOT_POSSIBLE, OS_LOCK_NOMEM };
 int os_job_lock_make_file(struct os_ledger *ledger,

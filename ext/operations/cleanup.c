@@ -80,7 +80,8 @@ int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct 
   if (!rc) rc = guard_health(job, cluster, request->index, error);
   if (!rc) rc = count(job, cluster, request->index, &result->documents_before, error);
   job->figures.count_before = rc ? -1 : result->documents_before;
-  if (rc || request->dry_run || !result->documents_before) return rc;
+  if (rc || request->dry_run) return rc;
+  if (!result->documents_before) return os_ledger_forget_index(job->ledger, request->index, error);
   result->recreated =
       request->recreate_threshold > 0 && result->documents_before >= request->recreate_threshold;
   rc = result->recreated ? os_cleanup_recreate(job, cluster, request, result, error)
@@ -98,5 +99,7 @@ int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct 
     return refuse(job, "empty", error);
   }
   result->deleted = result->documents_before;
+  rc = os_ledger_forget_index(job->ledger, request->index, error);
+  if (rc) return rc;
   return os_job_audit(job, "cleanup", "empty", "pass", false, error, "0 documents");
 }

@@ -76,14 +76,17 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   int64_t indexed = f->documents_created + f->documents_updated + f->documents_noop + f->documents_already;
   char count[32], rate[32];
   if (f->documents_failed && !indexed && !f->documents_skipped && !load->request->dry_run) {
-    os_fail(error, OS_ERR_REFUSED, "all %lld records of %s%s were refused and none is in %s",
-            (long long)f->documents_failed, load->shared->list.sources[0].path,
-            load->shared->list.count > 1 ? " and the other files" : "", load->request->index);
+    os_fail(error, OS_ERR_REFUSED, "%s%lld %s of %s%s %s refused and none is in %s",
+            f->documents_failed == 1 ? "the " : "all ", (long long)f->documents_failed,
+            f->documents_failed == 1 ? "record" : "records", load->shared->list.sources[0].path,
+            load->shared->list.count > 1 ? " and the other files" : "",
+            f->documents_failed == 1 ? "was" : "were", load->request->index);
     os_advise(error,
               "SELECT line, error_type, error_reason FROM dlq_failures WHERE job=%lld LIMIT 5 shows why",
               (long long)load->job->number);
     return (int)error->code;
   }
+  double rounded = (double)(int64_t)(seconds * 1000 + 0.5) / 1000;
   load->partial = f->documents_failed + load->unfit > 0;
   os_format_count((uint64_t)indexed, count, sizeof count);
   os_format_count(seconds > 0 ? (uint64_t)((double)f->documents_read / seconds) : 0, rate, sizeof rate);
@@ -96,7 +99,7 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
       (json_int_t)f->documents_already, "failed", (json_int_t)f->documents_failed, "skipped",
       (json_int_t)f->documents_skipped, "bytes_read", (json_int_t)f->bytes_read, "bytes_sent",
       (json_int_t)f->bytes_sent, "requests", (json_int_t)f->requests, "retries", (json_int_t)f->retries,
-      "seconds", seconds, "verified",
+      "seconds", rounded, "verified",
       (int)(load->request->validate != OS_VALIDATE_NONE && !load->unverified[0] && !load->request->dry_run));
   if (!load->response) return os_fail_nomem(error);
   if (f->count_before >= 0) os_json_put(load->response, "count_before", json_integer(f->count_before));

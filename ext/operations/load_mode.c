@@ -19,6 +19,11 @@ static int refuse(struct os_load *load, const struct os_error *error) {
   return os_job_guard_failed(load->job, "mode", "mode", error);
 }
 
+/* What was loaded into an index that does not exist any more is gone with it. */
+static bool has_history(const struct os_load *load) {
+  return load->ledger && !load->target.to_create;
+}
+
 /* ---- auto ----------------------------------------------------------------------------------- */
 
 static int choose(struct os_load *load, struct os_error *error) {
@@ -33,7 +38,7 @@ static int choose(struct os_load *load, struct os_error *error) {
     else if (!without[0])
       without = load->shared->list.sources[i].path;
   }
-  if (load->ledger) {
+  if (has_history(load)) {
     int rc = os_ledger_unfinished(load->ledger, load->request->index, load->target.uuid, load->request->path,
                                   &unfinished, error);
     if (rc) return rc;
@@ -97,7 +102,7 @@ static int64_t content_loads(struct os_load *load, const struct os_source *sourc
                              struct os_error *error) {
   char fingerprint[OS_FINGERPRINT_TEXT];
   int64_t times = 0;
-  if (!load->ledger || !source->has_digest) return 0;
+  if (!has_history(load) || !source->has_digest) return 0;
   os_fingerprint_text(source, fingerprint);
   *rc = os_ledger_content_loads(load->ledger, load->request->index, load->target.uuid, fingerprint, &times,
                                 error);
@@ -118,7 +123,7 @@ static int decide_append(struct os_load *load, size_t i, struct os_error *error)
     return refuse_file(load, i, error);
   }
   file->generation = times;
-  if (load->ledger && source->has_digest && !times) {
+  if (has_history(load) && source->has_digest && !times) {
     char fingerprint[OS_FINGERPRINT_TEXT];
     os_fingerprint_text(source, fingerprint);
     rc = os_ledger_file_past(load->ledger, load->request->index, load->target.uuid, source->name, &past,
@@ -176,9 +181,9 @@ static int decide_resume(struct os_load *load, size_t i, struct os_error *error)
   }
   source->maybe_sent = true;
   os_fingerprint_text(source, fingerprint);
-  int rc = load->ledger ? os_ledger_file_past(load->ledger, load->request->index, load->target.uuid,
-                                              source->name, &past, error)
-                        : OS_OK;
+  int rc = has_history(load) ? os_ledger_file_past(load->ledger, load->request->index, load->target.uuid,
+                                                   source->name, &past, error)
+                             : OS_OK;
   if (rc) return rc;
   if (!past.found) {
     int64_t times = content_loads(load, source, &rc, error);
@@ -258,6 +263,10 @@ int os_load_step_mode(struct os_load *load, struct os_error *error) {
   if (!rc) rc = guard_mode(load, error);
   if (rc) return rc;
   rc = os_job_audit(load->job, "mode", "mode", "pass", false, error, "%s", load->mode_why);
+  if (!rc && load->mode == OS_MODE_FRESH && load->target.count_before > 0)
+    rc = os_job_audit(load->job, "mode", "delete", request->dry_run ? "unknown" : "pass", false, error,
+                      "fresh deletes the %lld documents of %s first", (long long)load->target.count_before,
+                      request->index);
   load->to_load = 0;
   for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
     rc = decide_file(load, i, error);

@@ -143,7 +143,9 @@ static json_t *dialect(struct os_load *load, const struct os_refusal *refusal) {
 /* For what the server refused also the action as it was sent, and what stands under its id. */
 static json_t *context_of(struct os_load *load, const struct os_refusal *refusal, const json_t *standing) {
   json_t *context = dialect(load, refusal);
-  if (!context || !refusal->action) return context;
+  if (!context || !os_json_put(context, "endpoint", json_string(load->cluster->endpoint->url)) ||
+      !refusal->action)
+    return context;
   bool ok = os_json_put(context, "action", json_string(refusal->action));
   ok &= os_json_put(context, "explicit", json_boolean(refusal->explicit_id));
   if (refusal->explicit_id && standing && refusal->doc_id) {

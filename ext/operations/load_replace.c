@@ -18,7 +18,8 @@ enum { PAGE = 5000 };
 static int collect(struct os_load *load, const char *prefix, const char *after, struct os_buf *actions,
                    size_t *count, struct os_error *error) {
   char *path = os_cluster_path(load->target.concrete, "/_search?allow_partial_search_results=false");
-  char *body = os_mprintf("{\"size\":%d,\"_source\":false,\"sort\":[\"_id\"],\"query\":{\"match_all\":{}},"
+  char *body = os_mprintf("{\"size\":%d,\"_source\":false,\"sort\":[{\"_id\":{\"order\":\"asc\",\"unmapped_"
+                          "type\":\"keyword\"}}],\"query\":{\"match_all\":{}},"
                           "\"search_after\":[\"%s\"]}",
                           PAGE, after);
   json_t *answer = NULL, *hit;

@@ -39,6 +39,7 @@ struct keeper {
   struct os_progress_meter meter;
   uint64_t bytes_total;
   double next_control;
+  double free_since; /* when the reader could turn to the next file: its time is counted from there */
   bool paused;
   struct os_error stop; /* code != 0: the load ends early for this */
   double stop_deadline;
@@ -79,7 +80,7 @@ static int take_segments(struct keeper *keeper, struct os_batch *batch, struct o
   for (size_t i = 0; i < batch->segment_count; i++) {
     struct os_segment *segment = &batch->segments[i];
     struct file_state *file = &keeper->files[segment->source];
-    if (file->started <= 0) file->started = os_clock_monotonic();
+    if (file->started <= 0) file->started = keeper->free_since;
     if (!os_ack_add(&file->track, segment->from, segment->to, segment->line)) return os_fail_nomem(error);
     file->documents += (int64_t)segment->records;
     keeper->load->figures->documents_read += (int64_t)segment->records;
@@ -110,6 +111,7 @@ static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error)
   if (complete && !file->done) {
     file->done = true;
     load->figures->files_done++;
+    keeper->free_since = os_clock_monotonic();
     if (file->error) keeper->failed_files++;
   }
   if (complete) row.status = file->error ? "failed" : file->failed ? "partial" : "success";
@@ -356,6 +358,7 @@ static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_er
   size_t count = load->shared->list.count;
   memset(keeper, 0, sizeof *keeper);
   keeper->load = load;
+  keeper->free_since = os_clock_monotonic();
   keeper->files = os_calloc(count, sizeof *keeper->files);
   keeper->touched = os_calloc(count, sizeof *keeper->touched);
   if (!keeper->files || !keeper->touched) return os_fail_nomem(error);
@@ -399,7 +402,8 @@ static int report_failed_files(struct keeper *keeper, struct os_error *error) {
     int64_t there = keeper->load->figures->documents_created + keeper->load->figures->documents_updated;
     if (!error->advice[0])
       os_advise(error,
-                "%lld records of this load are in the index; mend the file, then load again with mode resume",
+                "%lld records of this load are in the index; mend the file, then load it with mode resume "
+                "and on_changed replace",
                 (long long)there);
     return (int)error->code;
   }

@@ -399,6 +399,22 @@ static int conclude(struct retry *retry, struct os_error *error) {
                    "why; repair document or raw first");
 }
 
+/* Records that another cluster refused are not sent here. */
+static int guard_cluster(struct retry *retry, const json_t *indices, struct os_error *error) {
+  char endpoint[256];
+  int64_t elsewhere = 0;
+  int rc = os_retry_rows_elsewhere(&retry->rows, endpoint, &elsewhere, error);
+  if (rc || !elsewhere) return rc;
+  if (json_object_size(indices))
+    return os_job_audit(retry->job, "guard", "cluster", "skip", false, error,
+                        "%lld failed records were refused by another cluster (%s) and are left alone",
+                        (long long)elsewhere, endpoint);
+  os_fail(error, OS_ERR_GUARD, "the %lld failed records were refused by %s, and this connection is %s",
+          (long long)elsewhere, endpoint, retry->cluster->endpoint->url);
+  os_advise(error, "name the connection that leads there with the option connection");
+  return os_job_guard_failed(retry->job, "guard", "cluster", error);
+}
+
 int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
                           const struct os_retry_request *request, struct os_retry_result *result,
                           struct os_error *error) {
@@ -418,8 +434,11 @@ int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
   retry.sent_ids = json_object();
   int rc = retry.builder && retry.sent_ids ? OS_OK : os_fail_nomem(error);
   if (!rc && !request->dry_run) rc = os_tune_restore_orphans(job, cluster, error);
-  if (!rc) rc = os_retry_rows_begin(&retry.rows, job->ledger, request->job, !request->overwrite, error);
+  if (!rc)
+    rc = os_retry_rows_begin(&retry.rows, job->ledger, request->job, cluster->endpoint->url,
+                             !request->overwrite, error);
   if (!rc) rc = os_retry_rows_indices(&retry.rows, &indices, error);
+  if (!rc) rc = guard_cluster(&retry, indices, error);
   if (!rc) rc = guard_indices(&retry, indices, error);
   if (!rc) {
     json_object_foreach_safe(indices, next, index, count) {

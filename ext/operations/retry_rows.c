@@ -1,9 +1,14 @@
 /* retry_rows.c - see retry_rows.h. Statements of its own on the ledger's connection, reading only. */
 #include "operations/retry_rows.h"
+#include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
 #include "ledger/sqlite_api.h"
+
+/* A record goes back to the cluster that refused it (rows from before that was noted may go anywhere). */
+#define OF_THIS_CLUSTER(parameter)                                                                           \
+  " AND coalesce(json_extract(context, '$.endpoint'), " parameter ") = " parameter
 
 static int fail_sqlite(const struct os_retry_rows *rows, int code, struct os_error *error) {
   if (code == SQLITE_NOMEM) return os_fail_nomem(error);
@@ -36,11 +41,12 @@ static int read_number(const struct os_retry_rows *rows, const char *sql, int64_
   return rc;
 }
 
-int os_retry_rows_begin(struct os_retry_rows *rows, struct os_ledger *ledger, int64_t job, bool newest_first,
-                        struct os_error *error) {
+int os_retry_rows_begin(struct os_retry_rows *rows, struct os_ledger *ledger, int64_t job,
+                        const char *endpoint, bool newest_first, struct os_error *error) {
   bool found = true;
   int64_t number;
-  *rows = (struct os_retry_rows){.ledger = ledger, .job = job, .newest_first = newest_first};
+  *rows = (struct os_retry_rows){
+      .ledger = ledger, .job = job, .endpoint = endpoint, .newest_first = newest_first};
   int rc = OS_OK;
   if (job) rc = read_number(rows, "SELECT job FROM job WHERE job = ?1", job, &number, &found, error);
   if (!rc && !found) {
@@ -59,7 +65,7 @@ int os_retry_rows_indices(const struct os_retry_rows *rows, json_t **out, struct
   sqlite3_stmt *stmt;
   int rc = prepare(rows,
                    "SELECT index_name, count(*) FROM failure WHERE resolved_at IS NULL AND id <= ?1"
-                   " AND (?2 = 0 OR job = ?2) GROUP BY 1 ORDER BY 1",
+                   " AND (?2 = 0 OR job = ?2)" OF_THIS_CLUSTER("?3") " GROUP BY 1 ORDER BY 1",
                    &stmt, error);
   *out = NULL;
   if (rc) return rc;
@@ -68,6 +74,7 @@ int os_retry_rows_indices(const struct os_retry_rows *rows, json_t **out, struct
   int code;
   sqlite3_bind_int64(stmt, 1, rows->last);
   sqlite3_bind_int64(stmt, 2, rows->job);
+  sqlite3_bind_text(stmt, 3, rows->endpoint, -1, SQLITE_STATIC);
   while ((code = sqlite3_step(stmt)) == SQLITE_ROW && ok) {
     const char *name = (const char *)sqlite3_column_text(stmt, 0);
     ok = name && os_json_put(indices, name, json_integer(sqlite3_column_int64(stmt, 1)));
@@ -112,7 +119,32 @@ static bool copy_row(sqlite3_stmt *stmt, struct os_failed_row *row) {
 
 #define ROW_SQL                                                                                              \
   "SELECT id, line, byte_offset, doc_id, op, document, raw, context FROM failure"                            \
-  " WHERE resolved_at IS NULL AND index_name = ?1 AND (?2 = 0 OR job = ?2)"
+  " WHERE resolved_at IS NULL AND index_name = ?1 AND (?2 = 0 OR job = ?2)" OF_THIS_CLUSTER("?5")
+
+int os_retry_rows_elsewhere(const struct os_retry_rows *rows, char endpoint[256], int64_t *count,
+                            struct os_error *error) {
+  sqlite3_stmt *stmt;
+  int rc = prepare(rows,
+                   "SELECT json_extract(context, '$.endpoint'), count(*) FROM failure"
+                   " WHERE resolved_at IS NULL AND id <= ?1 AND (?2 = 0 OR job = ?2)"
+                   " AND json_extract(context, '$.endpoint') <> ?3",
+                   &stmt, error);
+  *count = 0;
+  if (rc) return rc;
+  sqlite3_bind_int64(stmt, 1, rows->last);
+  sqlite3_bind_int64(stmt, 2, rows->job);
+  sqlite3_bind_text(stmt, 3, rows->endpoint, -1, SQLITE_STATIC);
+  int code = sqlite3_step(stmt);
+  if (code == SQLITE_ROW) {
+    const char *url = (const char *)sqlite3_column_text(stmt, 0);
+    *count = sqlite3_column_int64(stmt, 1);
+    snprintf(endpoint, 256, "%s", url ? url : "");
+  } else {
+    rc = fail_sqlite(rows, code, error);
+  }
+  sqlite3_finalize(stmt);
+  return rc;
+}
 
 int os_retry_rows_next(const struct os_retry_rows *rows, const char *index, int64_t after,
                        struct os_failed_row *row, bool *found, struct os_error *error) {
@@ -127,6 +159,7 @@ int os_retry_rows_next(const struct os_retry_rows *rows, const char *index, int6
   sqlite3_bind_int64(stmt, 2, rows->job);
   sqlite3_bind_int64(stmt, 3, rows->newest_first && !after ? INT64_MAX : after);
   sqlite3_bind_int64(stmt, 4, rows->last);
+  sqlite3_bind_text(stmt, 5, rows->endpoint, -1, SQLITE_STATIC);
   int code = sqlite3_step(stmt);
   if (code == SQLITE_ROW) {
     *found = copy_row(stmt, row);

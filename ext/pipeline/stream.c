@@ -72,6 +72,10 @@ void os_stream_close(struct os_stream *stream) {
   os_free(stream);
 }
 
+static void count_bytes(struct os_stream *stream, size_t n) {
+  if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, n, memory_order_relaxed);
+}
+
 /* read(2), which notices `stop` while a pipe has nothing. *got 0: the end. */
 static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *got, struct os_error *error) {
   const struct os_source *source = stream->source;
@@ -80,6 +84,7 @@ static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *go
     if (*got > want) *got = want;
     memcpy(to, source->preread + stream->preread_at, *got);
     stream->preread_at += *got;
+    count_bytes(stream, *got);
     return OS_OK;
   }
   for (;;) {
@@ -100,7 +105,7 @@ static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *go
     if (n < 0) return fail_errno(error, "cannot read", stream->source);
     *got = (size_t)n;
     if (n == 0) stream->disk_end = true;
-    if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, (uint64_t)n, memory_order_relaxed);
+    count_bytes(stream, (size_t)n);
     return OS_OK;
   }
 }

@@ -95,8 +95,8 @@ int os_run_cleanup(struct os_command *command) {
 static const struct os_option retry_options[] = {
     {"overwrite", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"batch_size", OS_OPT_INT, 1, 1000000, NULL, NULL},
-    {"batch_bytes", OS_OPT_SIZE, 1024, 536870912, NULL, NULL},
-    {"max_workers", OS_OPT_INT, 1, 64, NULL, NULL},
+    {"batch_bytes", OS_OPT_SIZE, 1024, 1073741824, NULL, NULL},
+    {"max_workers", OS_OPT_INT, 1, 256, NULL, NULL},
     {NULL, 0, 0, 0, NULL, NULL},
 };
 const struct os_option_schema os_schema_retry_failures = {OS_COMMON_CONNECTION | OS_COMMON_DRY_RUN |

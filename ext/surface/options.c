@@ -158,7 +158,8 @@ static bool string_fits(const struct os_option *option, const json_t *value) {
   double number;
   if ((types & OS_OPT_SHARE) && os_parse_share(text, &count, &number)) return true;
   if ((types & OS_OPT_TIME) && os_clock_parse_iso(text, &number)) return true;
-  return (types & OS_OPT_TEXT) && (option->max <= 0 || in_range(option, (double)len));
+  return (types & OS_OPT_TEXT) &&
+         (option->max <= 0 || ((double)len >= option->min && (double)len <= option->max));
 }
 
 static bool value_fits(const struct os_option *option, const json_t *value) {

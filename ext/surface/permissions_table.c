@@ -287,6 +287,8 @@ const struct os_rows_table os_table_permissions = {
     .types = permission_types,
     .parameters = permission_parameters,
     .required = 1,
+    .direct_only =
+        true, /* it asks the cluster, in part by POST: not for a view of somebody else's database */
     .is_command = true,
     .fill = fill_permissions,
 };

@@ -65,7 +65,7 @@ static void test_order(void **state) {
   put(first, "i", 4);
   put(first, "i", 5);
   assert_ok(os_ledger_failure_resolve(ledger, 4, 9, false, &test_error));
-  assert_ok(os_retry_rows_begin(&rows, ledger, 0, true, &test_error));
+  assert_ok(os_retry_rows_begin(&rows, ledger, 0, "http://127.0.0.1:9200", true, &test_error));
   put(first, "i", 6); /* refused after the retry began */
   assert_string_equal(walk(&rows, "i"), "5 2 1 ");
   assert_string_equal(walk(&rows, "other"), "3 ");
@@ -84,17 +84,18 @@ static void test_indices(void **state) {
   put(first, "b", 1);
   put(first, "b", 2);
   put(second, "a", 3);
-  assert_ok(os_retry_rows_begin(&rows, ledger, 0, true, &test_error));
+  assert_ok(os_retry_rows_begin(&rows, ledger, 0, "http://127.0.0.1:9200", true, &test_error));
   assert_ok(os_retry_rows_indices(&rows, &indices, &test_error));
   assert_int_equal(json_object_size(indices), 2);
   assert_int_equal(json_integer_value(json_object_get(indices, "b")), 2);
   json_decref(indices);
-  assert_ok(os_retry_rows_begin(&rows, ledger, second, true, &test_error));
+  assert_ok(os_retry_rows_begin(&rows, ledger, second, "http://127.0.0.1:9200", true, &test_error));
   assert_ok(os_retry_rows_indices(&rows, &indices, &test_error));
   assert_int_equal(json_object_size(indices), 1);
   assert_int_equal(json_integer_value(json_object_get(indices, "a")), 1);
   json_decref(indices);
-  assert_int_equal(os_retry_rows_begin(&rows, ledger, 77, true, &test_error), OS_ERR_NOT_FOUND);
+  assert_int_equal(os_retry_rows_begin(&rows, ledger, 77, "http://127.0.0.1:9200", true, &test_error),
+                   OS_ERR_NOT_FOUND);
   assert_non_null(strstr(test_error.text, "77"));
 }
 
@@ -104,7 +105,7 @@ static void test_row(void **state) {
   struct os_failed_row row;
   bool found = false, settled = true;
   put(begin_load(), "i", 12);
-  assert_ok(os_retry_rows_begin(&rows, ledger, 0, true, &test_error));
+  assert_ok(os_retry_rows_begin(&rows, ledger, 0, "http://127.0.0.1:9200", true, &test_error));
   assert_ok(os_retry_rows_next(&rows, "i", 0, &row, &found, &test_error));
   assert_true(found);
   assert_int_equal(row.line, 3);
@@ -236,7 +237,7 @@ static void test_no_memory(void **state) {
     os_error_clear(&test_error);
     os_alloc_fail_after(n, 1);
     long before = os_alloc_count();
-    int rc = os_retry_rows_begin(&rows, ledger, 0, true, &test_error);
+    int rc = os_retry_rows_begin(&rows, ledger, 0, "http://127.0.0.1:9200", true, &test_error);
     if (rc == OS_OK) rc = os_retry_rows_next(&rows, "i", 0, &row, &found, &test_error);
     if (rc == OS_OK) rc = os_retry_outcomes_open(&outcomes, row.id, &test_error);
     if (rc == OS_OK) {
