@@ -283,6 +283,22 @@ static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const str
   return !batch->raw.failed;
 }
 
+/* The lines of an item stand at the end of body: make it one of the batch's. Without memory they are taken
+ * back, and the batch is as before. */
+static int close_item(struct os_feeder *feeder, struct os_batch *batch, struct os_item *item) {
+  bool ordered = feeder->gated && item->id_hash;
+  item->len = (uint32_t)batch->body.len - item->at;
+  /* noted first: a note without its entry in the gate is harmless, an entry that is never released is not */
+  if (!batch->body.failed && (!ordered || os_batch_note_id(batch, item->id_hash)) &&
+      os_batch_add_item(batch, item)) {
+    if (!ordered || os_gate_put(&feeder->gate, item->id_hash, batch)) return OS_OK;
+    batch->item_count--;
+  }
+  batch->body.len = item->at;
+  batch->body.failed = false;
+  return OS_ERR_NOMEM;
+}
+
 static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct os_item *item,
                        const char *doc, size_t doc_len) {
   const struct os_buf *action = &feeder->action;
@@ -290,13 +306,7 @@ static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct 
   item->action_len = (uint32_t)action->len;
   os_buf_append(&batch->body, action->data, action->len);
   put_document(&batch->body, (enum os_op)item->op, doc, doc_len);
-  if (action->failed || batch->body.failed) return OS_ERR_NOMEM;
-  item->len = (uint32_t)batch->body.len - item->at;
-  if (!os_batch_add_item(batch, item)) return OS_ERR_NOMEM;
-  if (feeder->gated && item->id_hash &&
-      (!os_gate_put(&feeder->gate, item->id_hash, batch) || !os_batch_note_id(batch, item->id_hash)))
-    return OS_ERR_NOMEM;
-  return OS_OK;
+  return close_item(feeder, batch, item);
 }
 
 /* Was a member taken out of the document that the bulk action carries instead? */
@@ -325,6 +335,10 @@ static int refuse_record(struct os_feeder *feeder, const struct os_record *recor
                                .document_len = whole ? record->doc_len : 0,
                                .raw = os_strndup(record->raw, record->raw_len),
                                .raw_len = record->raw_len};
+  if (!refusal.raw || (whole && !refusal.document)) {
+    os_refusal_clear(&refusal);
+    return OS_ERR_NOMEM; /* NULL would say: to be read again from the file */
+  }
   batch->outcomes[OS_REFUSED]++;
   if (!os_batch_refuse(batch, &refusal)) return OS_ERR_NOMEM;
   return os_batch_cover(batch, feeder->source, from, record->end, record->end_line) ? OS_OK : OS_ERR_NOMEM;
@@ -379,6 +393,7 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
                          .maybe_sent = source->maybe_sent,
                          .id_hash = record->id.text ? os_gate_hash(record->id.text, record->id.len) : 0};
   build_action(feeder, op, computed, record);
+  if (feeder->action.failed) return OS_ERR_NOMEM;
   size_t need = feeder->action.len + document_size(op, record->doc_len);
   struct os_batch *batch;
   int rc = feeder->gated && item.id_hash && !options->dry_run
@@ -414,6 +429,10 @@ int os_feeder_reject(void *ctx, const struct os_reject *reject) {
                                .reason = os_strdup(reject->reason),
                                .raw = os_strndup(reject->raw, reject->raw_len),
                                .raw_len = reject->raw_len};
+  if (!refusal.raw) {
+    os_refusal_clear(&refusal);
+    return OS_ERR_NOMEM; /* NULL would say: to be read again from the file */
+  }
   batch->outcomes[OS_REFUSED]++;
   if (!os_batch_refuse(batch, &refusal)) return OS_ERR_NOMEM;
   return os_batch_cover(batch, feeder->source, from, reject->end, reject->end_line) ? OS_OK : OS_ERR_NOMEM;
@@ -465,12 +484,7 @@ int os_feeder_push(struct os_feeder *feeder, const struct os_push *push) {
   os_buf_append(&batch->body, push->action, push->action_len);
   os_buf_append(&batch->body, push->document, len);
   os_buf_putc(&batch->body, '\n');
-  if (batch->body.failed) return OS_ERR_NOMEM;
-  item.len = (uint32_t)batch->body.len - item.at;
-  if (!os_batch_add_item(batch, &item)) return OS_ERR_NOMEM;
-  batch->records++;
-  if (item.id_hash &&
-      (!os_gate_put(&feeder->gate, item.id_hash, batch) || !os_batch_note_id(batch, item.id_hash)))
-    return OS_ERR_NOMEM;
-  return OS_OK;
+  rc = close_item(feeder, batch, &item);
+  if (!rc) batch->records++;
+  return rc;
 }

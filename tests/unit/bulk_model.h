@@ -1,5 +1,6 @@
-/* bulk_model.h - a server that plays `_bulk` on documents kept in a table, and fails by a script: whole requests before or
-** after the work, answers that lie, single items. What stands in the table at the end is what really happened.
+/* bulk_model.h - a server that plays `_bulk` on documents kept in a table, and fails by a script: whole
+** requests before or after the work, answers that lie, single items. What stands in the table at the end is
+** what really happened.
 */
 #ifndef BULK_MODEL_H
 #define BULK_MODEL_H
@@ -21,7 +22,9 @@ struct model_item {
   size_t document_len;
 };
 
-/* What becomes of a whole request. A status (400 …) is answered without doing the work; with DONE added, after it. */
+/* What becomes of a whole request. A status (400 …) is answered without doing the work; with DONE added,
+** after it.
+*/
 enum { PLAY = 0, CUT_BEFORE, CUT_AFTER, CUT_INSIDE, ONE_TOO_FEW, A_PAGE, SLOW, DONE = 1000 };
 
 struct refused_item { /* what an item is told instead of being done */

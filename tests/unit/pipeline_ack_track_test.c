@@ -1,5 +1,6 @@
-/* pipeline_ack_track_test.c - acknowledged places against a model that keeps a mark for every byte; the window of
-** requests. */
+/* pipeline_ack_track_test.c - acknowledged places against a model that keeps a mark for every byte; the
+** window of requests.
+*/
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

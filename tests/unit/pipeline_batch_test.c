@@ -1,4 +1,6 @@
-/* pipeline_batch_test.c - the memory of one bulk request: items, segments, refusals, and taking settled items out. */
+/* pipeline_batch_test.c - the memory of one bulk request: items, segments, refusals, and taking settled
+** items out.
+*/
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

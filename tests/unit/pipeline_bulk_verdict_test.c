@@ -1,5 +1,6 @@
-/* pipeline_bulk_verdict_test.c - what the items of real `_bulk` answers mean for the records that were sent. The
-** answers have the words of OpenSearch 1.3 to 3.x and Elasticsearch 7.10. */
+/* pipeline_bulk_verdict_test.c - what the items of real `_bulk` answers mean for the records that were
+** sent. The answers have the words of OpenSearch 1.3 to 3.x and Elasticsearch 7.10.
+*/
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* pipeline_faults_test.c - loads against a server that fails in every way it may: each record ends exactly once in the
-** index or among the refusals, and exactly the bytes of the files are acknowledged.
+/* pipeline_faults_test.c - loads against a server that fails in every way it may: each record ends exactly
+** once in the index or among the refusals, and exactly the bytes of the files are acknowledged.
 */
 #include "pipeline_keeper.h"
 

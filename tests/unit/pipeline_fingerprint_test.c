@@ -1,4 +1,6 @@
-/* pipeline_fingerprint_test.c - which changes of a file's content are noticed, and what computed ids begin with. */
+/* pipeline_fingerprint_test.c - which changes of a file's content are noticed, and what computed ids begin
+** with.
+*/
 #include "pipeline_folder.h"
 #include "base/alloc.h"
 #include "pipeline/fingerprint.h"

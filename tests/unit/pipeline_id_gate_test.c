@@ -1,4 +1,6 @@
-/* pipeline_id_gate_test.c - hashes of ids as the server sees them, and the table of ids against a plain list. */
+/* pipeline_id_gate_test.c - hashes of ids as the server sees them, and the table of ids against a plain
+** list.
+*/
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* pipeline_keeper.h - runs a pipeline against the model server as a keeper does, and keeps what it was told: outcomes,
-** refusals, acknowledged bytes.
+/* pipeline_keeper.h - runs a pipeline against the model server as a keeper does, and keeps what it was
+** told: outcomes, refusals, acknowledged bytes.
 */
 #ifndef PIPELINE_KEEPER_H
 #define PIPELINE_KEEPER_H
@@ -196,7 +196,9 @@ static inline int by_place(const void *a, const void *b) {
   return (x->to > y->to) - (x->to < y->to);
 }
 
-/* The acknowledged bytes are [0, size) of every source: no hole, nothing twice, and the end of each was told once. */
+/* The acknowledged bytes are [0, size) of every source: no hole, nothing twice, and the end of each was
+** told once.
+*/
 UNUSED static void all_acknowledged(struct load *load) {
   uint64_t records = 0;
   size_t i = 0;

@@ -1,5 +1,5 @@
-/* pipeline_order_test.c - for one id the last record wins, whatever the parallelism and whatever is turned away for a
-** while; operations that must not be repeated are not.
+/* pipeline_order_test.c - for one id the last record wins, whatever the parallelism and whatever is turned
+** away for a while; operations that must not be repeated are not.
 */
 #include "pipeline_keeper.h"
 
@@ -199,7 +199,9 @@ static void partial_updates(void **state) {
   model_stop(&model);
 }
 
-/* create: the first record of an id is kept, every later one is a refusal, also when the first was turned away. */
+/* create: the first record of an id is kept, every later one is a refusal, also when the first was turned
+** away.
+*/
 static void creates_with_repeated_ids(void **state) {
   (void)state;
   const char *path = make_versions("create.ndjson", 60, 3);

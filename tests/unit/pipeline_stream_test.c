@@ -1,5 +1,6 @@
-/* pipeline_stream_test.c - the bytes of one source: plain, compressed, from a pipe, from the middle, damaged, changed
-** while they are read; and what a source is said to be from its head. */
+/* pipeline_stream_test.c - the bytes of one source: plain, compressed, from a pipe, from the middle,
+** damaged, changed while they are read; and what a source is said to be from its head.
+*/
 #include "pipeline_folder.h"
 #include <pthread.h>
 #include <zstd.h>
