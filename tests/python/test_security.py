@@ -99,7 +99,8 @@ def test_permissions_table(secure, security):
     box = secure.as_user("p" + unique(), {index: WRITE_ONLY}, ["indices:data/write/bulk"])
     rows = box.rows("SELECT * FROM os_permissions(?)", index)
     verdicts = {r["verdict"] for r in rows}
-    assert "fail" in verdicts and any(r["verdict"] == "pass" and "write" in r["right"] for r in rows), rows
+    told = "\n".join("%(right)s: %(verdict)s: %(detail)s" % r for r in rows)
+    assert "fail" in verdicts and any(r["verdict"] == "pass" and "write" in r["right"] for r in rows), told
     assert security.admin.count(index) == 0, "asking left a document"
 
 
