@@ -10,7 +10,7 @@
 #include "pipeline/source_list.h"
 #include "pipeline/stream.h"
 
-enum { SIZE = 3000000 };
+enum { SIZE = 6000000 };
 static char *content;
 static struct os_source_list list;
 static const struct os_parse_options options = {.id_field = "_id", .header = true};
@@ -91,7 +91,7 @@ static void whole_and_from_the_middle(void **state) {
     }
     if (kinds[k].compression != OS_PLAIN) {
       assert_int_equal(read_all(source, SIZE + 1, 1 << 20, &out, NULL), OS_ERR_FORMAT);
-      assert_non_null(strstr(test_error.text, "ends at byte 3000000"));
+      assert_non_null(strstr(test_error.text, "ends at byte 6000000"));
       os_buf_free(&out);
     }
   }
@@ -162,7 +162,7 @@ static void changed_while_it_is_read(void **state) {
     assert_int_equal(out.len, expected);
     assert_fails(os_stream_check_unchanged(stream, &test_error), OS_ERR_IO, "changed while it was read");
     assert_non_null(strstr(test_error.text, path));
-    assert_non_null(strstr(test_error.text, "3000000 bytes"));
+    assert_non_null(strstr(test_error.text, "6000000 bytes"));
     os_stream_close(stream);
     os_buf_free(&out);
   }
