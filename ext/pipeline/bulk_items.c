@@ -67,8 +67,14 @@ bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *t
   } else if (item->raw_at != OS_RAW_IN_SOURCE) {
     refusal.raw = os_strndup(batch->raw.data + item->raw_at, item->raw_len);
   }
-  bool complete = refusal.document && refusal.action && (refusal.raw || item->raw_at == OS_RAW_IN_SOURCE);
-  return os_batch_refuse(batch, &refusal) && complete && note_outcome(batch, i, OS_REFUSED);
+  bool has_id = item->computed || item->id_hash;
+  bool complete = refusal.document && refusal.action && (refusal.raw || item->raw_at == OS_RAW_IN_SOURCE) &&
+                  (refusal.doc_id || !has_id);
+  if (!complete) {
+    os_refusal_clear(&refusal);
+    return false;
+  }
+  return os_batch_refuse(batch, &refusal) && note_outcome(batch, i, OS_REFUSED);
 }
 
 static bool is_before(const struct os_refusal *refusal, const struct os_item *item) {

@@ -5,6 +5,7 @@
 #ifndef BULK_MODEL_H
 #define BULK_MODEL_H
 #include <jansson.h>
+#include <netinet/tcp.h>
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "format/inflate.h"
@@ -137,6 +138,8 @@ static inline bool model_do(struct bulk_model *model, const char *body, size_t l
 
 static inline void model_visit(struct visit *visit) {
   struct bulk_model *model = visit->server->ctx;
+  int at_once = 1; /* head and body go apart: do not wait for the ACK of the first */
+  setsockopt(visit->fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
   while (visit_read(visit)) {
     struct os_buf plain, answer;
     const char *body = visit->body;

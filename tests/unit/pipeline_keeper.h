@@ -11,7 +11,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/source_list.h"
 
-enum { MOST_SEGMENTS = 100000, MOST_REFUSALS = 4000, MOST_TAGS = 4000 };
+enum { MOST_SEGMENTS = 60000, MOST_REFUSALS = 600, MOST_TAGS = 4000 };
 
 struct kept_refusal {
   int status;
@@ -154,7 +154,7 @@ UNUSED static void load_take(struct load *load, struct os_batch *batch) {
 UNUSED static void load_keep(struct load *load) {
   double until = os_clock_monotonic() + 30;
   while (!os_pipeline_ended(load->pipeline)) {
-    struct os_batch *batch = os_pipeline_next(load->pipeline, 20);
+    struct os_batch *batch = os_pipeline_next(load->pipeline, 2);
     if (batch) load_take(load, batch);
     struct os_error error;
     os_pipeline_error(load->pipeline, &error);
