@@ -31,6 +31,7 @@ FAULTS
     delay_answer  seconds                   forward, wait, then answer
     hang        seconds (60)                forward nothing, stay silent, then drop the connection
     duplicate   answer ("first"/"second")   forward twice, one after the other, and give one of the answers
+    limit       bytes                       413 for a body that is longer, as a server with a limit does; else forward
     items       status, percent or match,   some items of a _bulk come back with `status`. sent=False: they are not
                 sent (False), error         forwarded; sent=True: they were indexed all the same
     lie         kind                        a complete answer that is wrong: short, long, empty, html, text,
@@ -267,6 +268,10 @@ def fault_status_after(x, rule):
     x.answer(status_answer(rule))
 
 
+def fault_limit(x, rule):
+    x.answer(status_answer({"code": 413}) if len(x.request.body) > int(rule["bytes"]) else x.forward())
+
+
 def fault_delay(x, rule):
     x.proxy.wait(rule.get("seconds", 1))
     x.answer(x.forward())
@@ -389,6 +394,7 @@ class Proxy:
         self.listener = None
         self.clients = set()
         self.pool = []
+        self.busy = 0  # requests on their way to the node
         self.started = time.time()
         for rule in rules:
             self.rule(**rule)
@@ -488,12 +494,14 @@ class Proxy:
             return re.search(on, "%s %s" % (method, path)) is not None
         return on in (kind, "any")
 
-    def _decide(self, kind, method, path):
+    def _decide(self, kind, method, path, length=0):
         """Under the lock: the rule that fires, and a generator of its own for the exchange."""
         for rule in self.rules:
             if not self._matches(rule, kind, method, path):
                 continue
             rule["seen"] += 1
+            if rule["fault"] == "limit" and length <= int(rule["bytes"]):
+                continue
             if rule["seen"] <= rule.get("skip", 0) or rule["fired"] >= rule.get("times", float("inf")):
                 continue
             if self.rng.random() >= rule.get("share", 1.0):
@@ -535,13 +543,13 @@ class Proxy:
         kind = "bulk" if path.split("?")[0].endswith("/_bulk") else "read" if method in ("GET", "HEAD") else "write"
         if any(k.lower() == "expect" for k, v in headers):
             wire.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        get = {k.lower(): v for k, v in headers}
         with self.lock:
-            rule = self._decide(kind, method, path)
+            rule = self._decide(kind, method, path, int(get.get("content-length", 0)))
             number = len(self.log) + 1
             entry = {"n": number, "at": round(time.time() - self.started, 3), "class": kind, "method": method,
                      "path": path, "fault": rule["fault"] if rule else "pass"}
             self.log.append(entry)
-        get = {k.lower(): v for k, v in headers}
         if rule and rule["fault"] == "cut_request":
             wire.read_exactly(int(get.get("content-length", 0)) // 2)
             self._note(entry)
@@ -573,6 +581,15 @@ class Proxy:
 
     def forward(self, request):
         """Send to the node and give its answer back, on a pooled connection (once more when that one had died)."""
+        with self.lock:
+            self.busy += 1
+        try:
+            return self._forward(request)
+        finally:
+            with self.lock:
+                self.busy -= 1
+
+    def _forward(self, request):
         request = Message(request.first, [h for h in request.headers if h[0].lower() not in ("expect", "connection")], request.body)
         head_only = request.first.startswith("HEAD ")
         while True:
