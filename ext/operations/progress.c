@@ -9,7 +9,7 @@
 #include "base/text.h"
 
 static const double DRAW_EVERY = 0.2, JSON_EVERY = 1.0;
-enum { LINE_MAX_BYTES = 512, USUAL_COLUMNS = 80 };
+enum { LINE_MAX_BYTES = 2048 /* a JSON object with the longest index name */, USUAL_COLUMNS = 80 };
 
 void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind) {
   memset(meter, 0, sizeof *meter);
