@@ -110,7 +110,8 @@ struct os_load { /* one load under way; parts are filled step by step */
   struct os_load_target target;
   enum os_load_mode mode; /* decided */
   char mode_why[512];
-  size_t to_load; /* files that are not skipped */
+  bool insert_only; /* append, or resume of an append that did not finish: no document is overwritten */
+  size_t to_load;   /* files that are not skipped */
   bool tuned;
   char nonce[40];                 /* stands for the content of a stream in computed ids */
   bool deleted_some;              /* by fresh or replace: worth an expunge */

@@ -244,7 +244,7 @@ static int guard_mode(struct os_load *load, struct os_error *error) {
             "tune_index switches refresh and replicas off and cannot go with allow_live");
     return refuse(load, error);
   }
-  if (request->tune_index && !target->uuid[0] && !request->dry_run) {
+  if (request->tune_index && !target->uuid[0] && !target->to_create && !request->dry_run) {
     os_fail(error, OS_ERR_GUARD, "tune_index needs the right to read the settings of %s, and it is missing",
             request->index);
     return refuse(load, error);

@@ -9,8 +9,8 @@
 enum { PAGE = 500 /* documents asked for at once */, CONFLICT = 409 };
 
 static bool is_candidate(const struct os_refusal *refusal) {
-  return refusal->status == CONFLICT && refusal->op == OS_OP_CREATE && !refusal->explicit_id &&
-         refusal->doc_id && refusal->action && refusal->document;
+  return refusal->status == CONFLICT && refusal->op == OS_OP_CREATE && refusal->doc_id && refusal->action &&
+         refusal->document;
 }
 
 /* {"_id":…,"routing":…} from the action line. New reference; NULL when it has none. */
@@ -39,15 +39,17 @@ static json_t *ask(struct os_load *load, json_t *places) {
   return answer;
 }
 
-static bool is_ours(const struct os_refusal *refusal, const json_t *found) {
+/* found: what stands there; NULL: it could not be asked. Where nothing can be compared (no right to read, no
+** _source, a pipeline that rewrites documents), what may have been sent before is taken for ours. */
+static bool is_ours(const struct os_load *load, const struct os_refusal *refusal, const json_t *found) {
+  const json_t *source = os_json_bool(found, "found", false) ? json_object_get(found, "_source") : NULL;
   struct os_error ignored;
   os_error_clear(&ignored);
-  if (!os_json_bool(found, "found", false)) return false;
   json_t *ours =
       os_json_parse(refusal->document, refusal->document_len, OS_JSON_BIG_INTEGERS, "document", &ignored);
-  bool same = ours && json_equal(ours, json_object_get(found, "_source"));
+  bool same = ours && source && json_equal(ours, source);
   json_decref(ours);
-  return same;
+  return same || (refusal->maybe_sent && (!source || load->request->pipeline));
 }
 
 /* Candidates from *next on, at most a page: marks[i] = 1 for those that stand in the index. */
@@ -60,10 +62,10 @@ static void recognise_page(struct os_load *load, struct os_batch *batch, size_t 
       asked++;
   json_t *answer = asked ? ask(load, places) : NULL;
   const json_t *docs = os_json_at(answer, "docs");
-  if (json_array_size(docs) == asked)
-    for (size_t i = first; i < *next; i++)
-      if (is_candidate(&batch->refusals[i]))
-        marks[i] = is_ours(&batch->refusals[i], json_array_get(docs, seen++));
+  if (json_array_size(docs) != asked) docs = NULL;
+  for (size_t i = first; i < *next; i++)
+    if (is_candidate(&batch->refusals[i]))
+      marks[i] = is_ours(load, &batch->refusals[i], json_array_get(docs, seen++));
   json_decref(answer);
   json_decref(places);
 }

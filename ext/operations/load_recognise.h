@@ -1,8 +1,11 @@
-/* load_recognise.h - 409 on the first request for a computed id: is what stands there this very record?
+/* load_recognise.h - 409 on a create: is what stands there this very record?
 **
 ** A proxy or a load balancer may deliver a request twice and give back the second answer. Then every record is refused as
 ** "exists already" although it was this load that created it. A computed id names content and place, so a document under it
 ** that equals ours is ours.
+**
+** An explicit id says less: of several records with it only the first is created. When one of them is sent again (an answer
+** was lost, a load goes on), a 409 comes from itself or from that first one, and only the document tells which.
 */
 #ifndef OS_OPERATIONS_LOAD_RECOGNISE_H
 #define OS_OPERATIONS_LOAD_RECOGNISE_H

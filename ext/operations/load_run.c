@@ -253,18 +253,22 @@ static void listen(struct keeper *keeper) {
 static void progress_state(struct keeper *keeper, struct os_progress_state *state) {
   struct os_load *load = keeper->load;
   struct os_pipeline_figures *live = os_pipeline_figures(keeper->pipeline);
-  *state = (struct os_progress_state){.job = load->job->number,
-                                      .index = load->request->index,
-                                      .files = load->figures->files,
-                                      .files_done = load->figures->files_done,
-                                      .bytes_total = keeper->bytes_total,
-                                      .bytes_read = atomic_load(&live->bytes_read),
-                                      .documents = (uint64_t)load->figures->documents_read,
-                                      .refused = (uint64_t)load->figures->documents_failed,
-                                      .retries = atomic_load(&live->retries),
-                                      .in_flight = atomic_load(&live->in_flight),
-                                      .window = atomic_load(&live->window),
-                                      .paused = keeper->paused};
+  uint64_t parsed = atomic_load(&live->records_read), done = (uint64_t)load->figures->documents_read;
+  /* readers run ahead by what the batches hold: bytes are shown in the proportion of what is acknowledged */
+  double share = parsed > done ? (double)done / (double)parsed : 1;
+  *state =
+      (struct os_progress_state){.job = load->job->number,
+                                 .index = load->request->index,
+                                 .files = load->figures->files,
+                                 .files_done = load->figures->files_done,
+                                 .bytes_total = keeper->bytes_total,
+                                 .bytes_read = (uint64_t)(share * (double)atomic_load(&live->bytes_read)),
+                                 .documents = done,
+                                 .refused = (uint64_t)load->figures->documents_failed,
+                                 .retries = atomic_load(&live->retries),
+                                 .in_flight = atomic_load(&live->in_flight),
+                                 .window = atomic_load(&live->window),
+                                 .paused = keeper->paused};
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -307,8 +311,7 @@ static char *query_text(const struct os_load_request *request, struct os_error *
 
 /* append only inserts: a document that is there already is not touched. Versions decide for themselves. */
 static enum os_op effective_op(const struct os_load *load) {
-  bool insert =
-      load->mode == OS_MODE_APPEND && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
+  bool insert = load->insert_only && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
   return insert ? OS_OP_CREATE : load->request->op;
 }
 

@@ -11,8 +11,8 @@ struct os_progress_state { /* what is known at this moment */
   const char *index;
   int64_t files, files_done;
   uint64_t bytes_total; /* on disk, of the files to load; 0: not known (standard input) */
-  uint64_t bytes_read;
-  uint64_t documents; /* acknowledged */
+  uint64_t bytes_read;  /* of the acknowledged documents, roughly */
+  uint64_t documents;   /* acknowledged */
   uint64_t refused, retries;
   int in_flight, window;
   bool paused;

@@ -144,13 +144,11 @@ static int restore_orphan(void *ctx, const char *index, const char *uuid, const 
   struct os_error trouble;
   os_error_clear(&trouble);
   int rc = restore(call->job, call->cluster, index, uuid, original, ours, &trouble);
-  if (rc && rc != OS_ERR_INTERRUPTED) { /* it stays saved and is tried again by the next command */
-    os_error_clear(&trouble);
+  if (rc && rc != OS_ERR_INTERRUPTED)
     os_log_write(call->job->session->log, OS_LOG_WARNING,
-                 "the settings of %s, changed by a load that died, could not be restored", index);
-    return OS_OK;
-  }
-  return rc;
+                 "the settings of %s, changed by a load that died, could not be restored: %s", index,
+                 trouble.text);
+  return rc; /* not OS_OK: they stay saved, and the next command tries again */
 }
 
 int os_tune_restore_orphans(struct os_job *job, struct os_cluster *cluster, struct os_error *error) {

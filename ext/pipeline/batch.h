@@ -56,6 +56,7 @@ struct os_refusal { /* a record that will not get into the index as it is */
   bool explicit_id;
   uint64_t id_hash; /* of an explicit id; 0: none */
   bool overtaken;   /* a later record with its id, in the same batch, got in */
+  bool maybe_sent;  /* 409 on a create: what stands under its id may be our own work */
   uint16_t attempts;
   char *type, *reason, *doc_id; /* owned; doc_id may be NULL */
   char *document;

@@ -52,6 +52,7 @@ bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *t
                                .status = status,
                                .op = (enum os_op)item->op,
                                .explicit_id = item->id_hash != 0,
+                               .maybe_sent = item->maybe_sent,
                                .id_hash = item->id_hash,
                                .attempts = item->attempts,
                                .type = os_strdup(type),
@@ -134,6 +135,9 @@ void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
   if (answer->error) os_bulk_item_error(answer, type, reason);
   enum os_verdict verdict = os_bulk_verdict(answer->status, answer->result, type, reason, &batch->items[i],
                                             batch->pipeline->options.external_version);
+  /* An explicit id may be a neighbour's in the same files: the keeper looks at what stands there. */
+  if (verdict == OS_VERDICT_ALREADY && batch->items[i].id_hash && !batch->pipeline->options.keep_settled)
+    verdict = OS_VERDICT_REFUSED;
   switch (verdict) {
   case OS_VERDICT_REFUSED:
     tally->nomem |= !os_items_refuse(batch, i, answer->status, type[0] ? type : "refused",

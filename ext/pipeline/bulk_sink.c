@@ -15,7 +15,10 @@
 #include "pipeline/bulk_int.h"
 
 static const double BACKOFF_BASE = 0.25, BACKOFF_CAP = 30;
-enum { COMPRESS_FROM = 4096 /* bytes; smaller bodies are not worth gzip */ };
+enum {
+  COMPRESS_FROM = 4096,   /* bytes; smaller bodies are not worth gzip */
+  LONGEST_WAIT_MS = 20000 /* for a missing primary, before the item is answered 503 and goes again */
+};
 
 static void pump(struct os_bulk_sink *sink);
 
@@ -302,6 +305,11 @@ int os_sink_init(struct os_bulk_sink *sink, struct os_pipeline *pipeline, struct
   os_url_encode(&path, options->index, strlen(options->index));
   os_buf_puts(&path, "/_bulk?filter_path=took,errors,items.*.status,items.*.error");
   if (options->op == OS_OP_UPDATE) os_buf_puts(&path, ",items.*.result");
+  /* the server waits for a missing primary by itself, a minute by default: less than we wait for the server, so that its
+  ** answer says what was wrong */
+  double patience = options->timeout > 0 ? options->timeout : options->endpoint->timeout;
+  os_buf_printf(&path, "&timeout=%dms",
+                (int)(patience * 500 < LONGEST_WAIT_MS ? patience * 500 : LONGEST_WAIT_MS));
   if (options->query && options->query[0]) {
     os_buf_putc(&path, '&');
     os_buf_puts(&path, options->query);
