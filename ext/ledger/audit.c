@@ -14,3 +14,20 @@ int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, con
       "recording a check", error, "ittttt", job, now, step, check_name, verdict, detail);
   return os_write_leave(ledger, &write, rc, error);
 }
+
+int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check_name, bool *has,
+                        struct os_error *error) {
+  static const char doing[] = "reading a check";
+  *has = false;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(
+      ledger, "SELECT 1 FROM audit WHERE job = ?1 AND check_name = ?2 AND verdict IN ('pass', 'did') LIMIT 1",
+      doing, error, "it", job, check_name);
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step = sqlite3_step(stmt);
+  *has = step == SQLITE_ROW;
+  if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
+  os_ledger_done(stmt);
+  return rc;
+}

@@ -229,6 +229,24 @@ int os_ledger_failure_resolve(struct os_ledger *ledger, int64_t id, int64_t reso
   return leave_one(ledger, &write, rc, id, error);
 }
 
+int os_ledger_failure_accepted(struct os_ledger *ledger, int64_t job, const char *index_name,
+                               const char *file, const char *fingerprint, int64_t from, int64_t to,
+                               struct os_error *error) {
+  static const char sql[] =
+      "UPDATE failure SET resolved_at = ?7, resolved_by = ?1 WHERE index_name = ?2 AND file = ?3"
+      " AND byte_offset >= ?5 AND byte_offset < ?6 AND resolved_at IS NULL AND job <> ?1"
+      " AND EXISTS (SELECT 1 FROM job_file f WHERE f.job = failure.job AND f.file = failure.file"
+      "  AND f.fingerprint = ?4)";
+  char now[OS_TIME_TEXT];
+  struct os_write write;
+  int rc = os_write_enter(ledger, false, &write, error);
+  if (rc != OS_OK) return rc;
+  os_clock_now(now);
+  rc = os_ledger_run(ledger, sql, keeping, error, "itttiit", job, index_name, file, fingerprint, from, to,
+                     now);
+  return os_write_leave(ledger, &write, rc, error);
+}
+
 int os_ledger_failure_again(struct os_ledger *ledger, int64_t id, int64_t status, const char *error_type,
                             const char *error_reason, struct os_error *error) {
   char now[OS_TIME_TEXT];

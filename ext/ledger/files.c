@@ -89,16 +89,14 @@ static enum os_life life_of_row(struct os_ledger *ledger, sqlite3_stmt *stmt, in
                      (const char *)sqlite3_column_text(stmt, first + 3));
 }
 
-/* A file that was only listed is no past, unless the job that listed it is about to come to it. */
-static bool take_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out) {
+/* One row of newest_first. False: of a job of this very connection, which is no past. */
+static bool read_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out) {
   int64_t job = sqlite3_column_int64(stmt, 0);
   if (os_job_lock_is_ours(ledger, job)) return false;
-  enum os_life life = life_of_row(ledger, stmt, job, 9);
   copy_text(stmt, 1, out->status, sizeof out->status);
-  if (life != OS_LIFE_RUNNING && strcmp(out->status, "waiting") == 0) return false;
   out->found = true;
   out->job = job;
-  out->job_alive = life == OS_LIFE_RUNNING;
+  out->job_alive = life_of_row(ledger, stmt, job, 9) == OS_LIFE_RUNNING;
   copy_text(stmt, 2, out->fingerprint, sizeof out->fingerprint);
   out->byte_offset = sqlite3_column_int64(stmt, 3);
   out->line = sqlite3_column_int64(stmt, 4);
@@ -109,9 +107,21 @@ static bool take_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_fi
   return true;
 }
 
-int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
-                        const char *name, struct os_file_past *out, struct os_error *error) {
-  static const char sql[] =
+static bool is_planned(const struct os_file_past *past) {
+  return !past->job_alive && strcmp(past->status, "waiting") == 0;
+}
+
+/* A file that was only listed is no past, unless the job that listed it is about to come to it. */
+static bool take_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out) {
+  return read_past(ledger, stmt, out) && !is_planned(out);
+}
+
+/* The rows of a file, newest first, until `take` takes one; found=false when it takes none. */
+static int look_back(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                     const char *name,
+                     bool (*take)(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out),
+                     struct os_file_past *out, struct os_error *error) {
+  static const char newest_first[] =
       "SELECT j.job, f.status, f.fingerprint, f.byte_offset, f.line, f.documents, f.failed, f.generation, "
       "f.size,"
       " j.status, j.locked, j.host, j.updated_at FROM job_file f CROSS JOIN job j ON j.job = f.job"
@@ -121,15 +131,29 @@ int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const 
   memset(out, 0, sizeof *out);
   int rc = os_ledger_ready(ledger, false, error);
   if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", name, index_name,
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, newest_first, reading, error, "ttt", name, index_name,
                                        index_uuid != NULL ? index_uuid : "");
   if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
   int step;
-  while ((step = sqlite3_step(stmt)) == SQLITE_ROW && !take_past(ledger, stmt, out)) {
+  while ((step = sqlite3_step(stmt)) == SQLITE_ROW && !take(ledger, stmt, out)) {
   }
   if (step != SQLITE_ROW) memset(out, 0, sizeof *out);
   if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, reading, error);
   os_ledger_done(stmt);
+  return rc;
+}
+
+int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                        const char *name, struct os_file_past *out, struct os_error *error) {
+  return look_back(ledger, index_name, index_uuid, name, take_past, out, error);
+}
+
+int os_ledger_file_planned(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                           const char *name, const char *fingerprint, struct os_file_past *out,
+                           struct os_error *error) {
+  int rc = look_back(ledger, index_name, index_uuid, name, read_past, out, error);
+  if (rc == OS_OK && out->found && (!is_planned(out) || strcmp(out->fingerprint, fingerprint) != 0))
+    memset(out, 0, sizeof *out);
   return rc;
 }
 

@@ -8,7 +8,8 @@
 ** close, locks of the parent stay the parent's (fcntl(2): they are not inherited), and with
 ** SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE the file and its log are not touched.
 **
-** That nothing is under way is what os_ledger_hold() is for: a fork waits until nobody holds. Owns the list of
+** That nothing is under way is what os_ledger_hold() is for: a fork waits until nobody holds, and nobody can begin
+** to while it is made. Owns the list of
 ** open connections. May be called from any thread. */
 #include "ledger/ledger_int.h"
 #include <pthread.h>
@@ -22,37 +23,43 @@ struct opened {
   sqlite3 *db;
 };
 
-static pthread_rwlock_t in_use = PTHREAD_RWLOCK_INITIALIZER;  /* read: holding; write: forking */
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER; /* the two lists */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* those below; kept locked across fork() */
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned users;                    /* threads that hold */
+static unsigned forks;                    /* under way: nobody begins to hold */
 static struct opened *opened, *inherited; /* by this process; by those it was forked from */
 static bool torn;                         /* the parent was in the middle of something */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static _Thread_local unsigned depth; /* holds of this thread */
-static _Thread_local bool quiet;     /* the fork that this thread makes has waited for the others */
 
 static void before_fork(void) {
   struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until); /* the clock that the next line measures by */
+  clock_gettime(CLOCK_REALTIME, &until); /* the clock of pthread_cond_timedwait() */
   until.tv_sec += FORK_WAIT_S;
-  quiet = depth == 0 && pthread_rwlock_timedwrlock(&in_use, &until) == 0;
+  pthread_mutex_lock(&lock);
+  forks++;
+  while (users > (depth > 0) && pthread_cond_timedwait(&changed, &lock, &until) == 0) {
+  }
 }
 
 static void after_fork_in_parent(void) {
-  if (quiet) pthread_rwlock_unlock(&in_use);
+  forks--;
+  pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&lock);
 }
 
 /* Nothing is closed here: the child may be about to call exec(), or to have no use for us. */
 static void after_fork_in_child(void) {
-  in_use = (pthread_rwlock_t)PTHREAD_RWLOCK_INITIALIZER;
-  list_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-  depth = 0;
-  if (opened == NULL) return;
-  torn = torn || !quiet;
   struct opened **end = &inherited;
   while (*end != NULL)
     end = &(*end)->next;
   *end = opened;
   opened = NULL;
+  torn = torn || (users > 0 && inherited != NULL);
+  users = depth > 0;
+  forks = 0;
+  changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER; /* those who waited on it are not here */
+  pthread_mutex_unlock(&lock);
 }
 
 static void start(void) {
@@ -60,11 +67,20 @@ static void start(void) {
 }
 
 void os_ledger_hold(void) {
-  if (depth++ == 0) pthread_rwlock_rdlock(&in_use);
+  if (depth++ > 0) return;
+  pthread_mutex_lock(&lock);
+  while (forks > 0)
+    pthread_cond_wait(&changed, &lock);
+  users++;
+  pthread_mutex_unlock(&lock);
 }
 
 void os_ledger_let_go(void) {
-  if (--depth == 0) pthread_rwlock_unlock(&in_use);
+  if (--depth > 0) return;
+  pthread_mutex_lock(&lock);
+  users--;
+  if (forks > 0) pthread_cond_broadcast(&changed);
+  pthread_mutex_unlock(&lock);
 }
 
 bool os_fork_opened(sqlite3 *db) {
@@ -72,21 +88,21 @@ bool os_fork_opened(sqlite3 *db) {
   struct opened *entry = os_malloc(sizeof *entry);
   if (entry == NULL) return false;
   entry->db = db;
-  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&lock);
   entry->next = opened;
   opened = entry;
-  pthread_mutex_unlock(&list_lock);
+  pthread_mutex_unlock(&lock);
   return true;
 }
 
 void os_fork_closed(sqlite3 *db) {
-  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&lock);
   struct opened **at = &opened;
   while (*at != NULL && (*at)->db != db)
     at = &(*at)->next;
   struct opened *entry = *at;
   if (entry != NULL) *at = entry->next;
-  pthread_mutex_unlock(&list_lock);
+  pthread_mutex_unlock(&lock);
   os_free(entry);
 }
 
@@ -108,15 +124,15 @@ int os_fork_close_inherited(const char *path, struct os_error *error) {
     return os_advise(error, "start the process anew (exec, or 'spawn' instead of 'fork'), or fork when no "
                             "command runs");
   }
-  pthread_mutex_lock(&list_lock);
+  pthread_mutex_lock(&lock);
   struct opened *list = inherited;
   inherited = NULL;
+  pthread_mutex_unlock(&lock);
   while (list != NULL) {
     struct opened *entry = list;
     list = entry->next;
     close_quietly(entry->db);
     os_free(entry);
   }
-  pthread_mutex_unlock(&list_lock);
   return OS_OK;
 }

@@ -82,6 +82,9 @@ int os_ledger_prune(struct os_ledger *ledger, const char *before_iso, int64_t *j
 /* verdict: pass, fail, unknown, skip, did. durable: commit at FULL (an intent before a change). */
 int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, const char *check_name,
                     const char *verdict, const char *detail, bool durable, struct os_error *error);
+/* Was this check passed, or this change made, by the job? A later job that goes on with it asks. */
+int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check_name, bool *has,
+                        struct os_error *error);
 
 /* ---- files of a load ----------------------------------------------------------------------------------- */
 struct os_job_file {
@@ -116,6 +119,12 @@ struct os_file_past {
 };
 int os_ledger_file_past(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                         const char *name, struct os_file_past *out, struct os_error *error);
+/* The newest row for `name`, when it says that its job meant to load this very content and died, or was
+** stopped, before it came to it (status "waiting"). What it says of byte_offset, line and generation still
+** holds; earlier loads of the same content have not done its work. found=false otherwise. */
+int os_ledger_file_planned(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                           const char *name, const char *fingerprint, struct os_file_past *out,
+                           struct os_error *error);
 /* Has this very content (fingerprint, under any name) been loaded to its end into the index? How often. */
 int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                             const char *fingerprint, int64_t *times, struct os_error *error);
@@ -152,6 +161,11 @@ struct os_failure {
 };
 /* Insert, or update the row that has the same index, file identity and offset (unique by file and offset). */
 int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *failure, struct os_error *error);
+/* The bytes [from, to) of the file were acknowledged by `job`: what earlier jobs had to refuse of this very
+** content there, and this one did not, is resolved. */
+int os_ledger_failure_accepted(struct os_ledger *ledger, int64_t job, const char *index_name,
+                               const char *file, const char *fingerprint, int64_t from, int64_t to,
+                               struct os_error *error);
 int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *column, sqlite3_value *value,
                              struct os_error *error);
 int os_ledger_failure_delete(struct os_ledger *ledger, int64_t id, struct os_error *error);

@@ -1,0 +1,171 @@
+/* ledger_fork_test.c - processes forked from one that has the ledger open: what parent and child write is all
+** there in the end, and the file is whole. */
+#include "ledger_support.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+static char path[192];
+static struct os_ledger *shared; /* the parent's */
+
+static void finish_job(struct os_ledger *ledger, int64_t job) {
+  struct os_job_figures none = {0};
+  assert_ok(os_ledger_job_finish(ledger, job, "success", &none, NULL, NULL, &test_error));
+}
+
+/* For children: cmocka's failures must not go on in there, so any failure is an exit status. */
+static struct os_ledger *open_or_exit(int status) {
+  struct os_ledger *ledger = NULL;
+  if (os_ledger_new(&ledger, NULL, false, path, &test_error) != OS_OK ||
+      os_ledger_open(ledger, true, &test_error) != OS_OK) {
+    fprintf(stderr, "child: %s; %s\n", test_error.text, test_error.advice);
+    _exit(status);
+  }
+  return ledger;
+}
+
+static void one_job_or_exit(struct os_ledger *ledger, int status) {
+  struct os_job_begin begin = {.kind = "child", .index_name = "idx", .arguments = "{}"};
+  struct os_job_figures none = {0};
+  int64_t job = 0;
+  if (os_ledger_job_begin(ledger, &begin, &job, &test_error) != OS_OK ||
+      os_ledger_job_finish(ledger, job, "success", &none, NULL, NULL, &test_error) != OS_OK) {
+    fprintf(stderr, "child: %s; %s\n", test_error.text, test_error.advice);
+    _exit(status);
+  }
+}
+
+static const char *jobs_in_file(void) {
+  struct os_ledger *ledger = open_ledger("l.db");
+  static char answer[128];
+  snprintf(answer, sizeof answer, "%s %s", ask(ledger, "SELECT count(*) FROM job WHERE status = 'success'"),
+           ask(ledger, "PRAGMA integrity_check"));
+  os_ledger_free(ledger);
+  return answer;
+}
+
+/* The parent closes while the child goes on: the child's own lock must keep the log where it is. */
+static void test_parent_closes_first(void **state) {
+  (void)state;
+  int to_child[2], to_parent[2];
+  char byte = 0;
+  snprintf(path, sizeof path, "%s", in_folder("l.db"));
+  assert_int_equal(pipe(to_child) | pipe(to_parent), 0);
+  shared = open_ledger("l.db");
+  finish_job(shared, begin_job(shared, "parent", "{}"));
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    os_ledger_abandon(shared);
+    struct os_ledger *ledger = open_or_exit(2);
+    one_job_or_exit(ledger, 3);
+    if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1) _exit(4);
+    for (int i = 0; i < 3; i++)
+      one_job_or_exit(ledger, 5);
+    os_ledger_free(ledger);
+    _exit(0);
+  }
+  assert_int_equal(read(to_parent[0], &byte, 1), 1);
+  os_ledger_free(shared);
+  struct os_ledger *again = open_ledger("l.db");
+  finish_job(again, begin_job(again, "parent", "{}"));
+  assert_int_equal(write(to_child[1], "x", 1), 1);
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  assert_string_equal(ask(again, "SELECT count(*) FROM job WHERE status = 'success'"), "6");
+  os_ledger_free(again);
+  assert_string_equal(jobs_in_file(), "6 ok");
+  for (int i = 0; i < 2; i++)
+    close(to_child[i]), close(to_parent[i]);
+}
+
+static atomic_bool stop;
+static atomic_int written;
+
+static void *write_all_the_time(void *unused) {
+  while (!atomic_load(&stop)) {
+    int64_t job = begin_job(shared, "parent", "{}");
+    assert_ok(os_ledger_begin(shared, &test_error));
+    for (int i = 0; i < 20; i++)
+      assert_ok(os_ledger_audit(shared, job, "step", "check", "pass", "detail", i % 5 == 0, &test_error));
+    assert_ok(os_ledger_commit(shared, &test_error));
+    finish_job(shared, job);
+    atomic_fetch_add(&written, 1);
+  }
+  return unused;
+}
+
+/* A fork waits until the other thread's transaction is through, so the child finds nothing half done. */
+static void test_forks_while_another_thread_writes(void **state) {
+  enum { CHILDREN = 25 };
+  (void)state;
+  char expected[64];
+  pthread_t writer;
+  pid_t children[CHILDREN];
+  snprintf(path, sizeof path, "%s", in_folder("l.db"));
+  shared = open_ledger("l.db");
+  assert_int_equal(pthread_create(&writer, NULL, write_all_the_time, NULL), 0);
+  for (int i = 0; i < CHILDREN; i++) {
+    usleep(3000);
+    children[i] = fork();
+    assert_true(children[i] >= 0);
+    if (children[i] == 0) {
+      os_ledger_abandon(shared);
+      struct os_ledger *ledger = open_or_exit(2);
+      one_job_or_exit(ledger, 3);
+      os_ledger_free(ledger);
+      _exit(0);
+    }
+  }
+  for (int i = 0; i < CHILDREN; i++) {
+    int status = 0;
+    assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+    assert_int_equal(status, 0);
+  }
+  atomic_store(&stop, true);
+  pthread_join(writer, NULL);
+  os_ledger_free(shared);
+  snprintf(expected, sizeof expected, "%d ok", atomic_load(&written) + CHILDREN);
+  assert_true(atomic_load(&written) > 0);
+  assert_string_equal(jobs_in_file(), expected);
+}
+
+/* Of a chain of children each closes what all before it had open. */
+static void test_grandchildren(void **state) {
+  (void)state;
+  snprintf(path, sizeof path, "%s", in_folder("l.db"));
+  shared = open_ledger("l.db");
+  pid_t child = fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    os_ledger_abandon(shared);
+    struct os_ledger *mine = open_or_exit(2);
+    one_job_or_exit(mine, 3);
+    pid_t grandchild = fork();
+    if (grandchild == 0) {
+      os_ledger_abandon(mine);
+      struct os_ledger *ledger = open_or_exit(4);
+      one_job_or_exit(ledger, 5);
+      os_ledger_free(ledger);
+      _exit(0);
+    }
+    int status = 1;
+    os_ledger_free(mine);
+    if (waitpid(grandchild, &status, 0) != grandchild) _exit(6);
+    _exit(WEXITSTATUS(status));
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  os_ledger_free(shared);
+  assert_string_equal(jobs_in_file(), "2 ok");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_parent_closes_first, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_forks_while_another_thread_writes, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_grandchildren, folder_setup, folder_teardown),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
