@@ -15,6 +15,8 @@ const char *os_mode_name(enum os_load_mode mode) {
   return names[mode];
 }
 
+static const char insert_only[] = "insert_only"; /* name of a check in os_audit */
+
 static int refuse(struct os_load *load, const struct os_error *error) {
   return os_job_guard_failed(load->job, "mode", "mode", error);
 }
@@ -169,6 +171,22 @@ static int decide_changed(struct os_load *load, size_t i, const struct os_file_p
   }
 }
 
+/* What is to be gone on with. A load that died while this file still waited meant to load it, whatever earlier
+** loads of it there are: what that load brought from the files before may have come over theirs. */
+static int find_past(struct os_load *load, const char *name, const char *fingerprint,
+                     struct os_file_past *past, struct os_error *error) {
+  const char *index = load->request->index, *uuid = load->target.uuid;
+  if (!has_history(load)) return OS_OK;
+  int rc = os_ledger_file_planned(load->ledger, index, uuid, name, fingerprint, past, error);
+  if (!rc && !past->found) rc = os_ledger_file_past(load->ledger, index, uuid, name, past, error);
+  return rc;
+}
+
+static bool is_finished(const struct os_file_past *past) {
+  return !strcmp(past->status, "success") || !strcmp(past->status, "partial") ||
+         !strcmp(past->status, "skipped");
+}
+
 static int decide_resume(struct os_load *load, size_t i, struct os_error *error) {
   struct os_source *source = &load->shared->list.sources[i];
   struct os_load_file *file = &load->files[i];
@@ -181,9 +199,7 @@ static int decide_resume(struct os_load *load, size_t i, struct os_error *error)
   }
   source->maybe_sent = true;
   os_fingerprint_text(source, fingerprint);
-  int rc = has_history(load) ? os_ledger_file_past(load->ledger, load->request->index, load->target.uuid,
-                                                   source->name, &past, error)
-                             : OS_OK;
+  int rc = find_past(load, source->name, fingerprint, &past, error);
   if (rc) return rc;
   if (!past.found) {
     int64_t times = content_loads(load, source, &rc, error);
@@ -200,8 +216,12 @@ static int decide_resume(struct os_load *load, size_t i, struct os_error *error)
   }
   if (strcmp(past.fingerprint, fingerprint)) return decide_changed(load, i, &past, error);
   file->generation = past.generation;
-  if (!strcmp(past.status, "success") || !strcmp(past.status, "partial") || !strcmp(past.status, "skipped"))
+  if (is_finished(&past))
     return say_why(file, OS_FILE_SKIP, os_mprintf("loaded by job %lld", (long long)past.job), error);
+  bool inserts = false;
+  rc = os_ledger_audit_has(load->ledger, past.job, insert_only, &inserts, error);
+  if (rc) return rc;
+  load->insert_only |= inserts;
   if (past.byte_offset <= 0)
     return say_why(file, OS_FILE_LOAD, os_mprintf("job %lld had not begun with it", (long long)past.job),
                    error);
@@ -268,9 +288,13 @@ int os_load_step_mode(struct os_load *load, struct os_error *error) {
                       "fresh deletes the %lld documents of %s first", (long long)load->target.count_before,
                       request->index);
   load->to_load = 0;
+  load->insert_only = load->mode == OS_MODE_APPEND;
   for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
     rc = decide_file(load, i, error);
     if (!rc && load->files[i].action != OS_FILE_SKIP) load->to_load++;
   }
+  if (!rc && load->insert_only)
+    rc = os_job_audit(load->job, "mode", insert_only, "pass", false, error,
+                      "documents that are there already are left as they are");
   return rc;
 }

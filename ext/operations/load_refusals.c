@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "net/http.h"
 #include "pipeline/examine.h"
+#include "pipeline/fingerprint.h"
 
 /* {"_id":…, "routing":…} of a refused action: without its routing a document would be looked for in the wrong
 ** shard. */
@@ -200,5 +201,19 @@ int os_load_put_refusals(struct os_load *load, struct os_batch *batch, const jso
   if (batch->refusal_count) qsort(batch->refusals, batch->refusal_count, sizeof *batch->refusals, by_place);
   for (size_t i = 0; i < batch->refusal_count && !rc; i++)
     rc = put_one(load, &batch->refusals[i], standing, error);
+  return rc;
+}
+
+int os_load_accept(struct os_load *load, const struct os_batch *batch, struct os_error *error) {
+  int rc = OS_OK;
+  for (size_t i = 0; i < batch->segment_count && !rc; i++) {
+    const struct os_segment *segment = &batch->segments[i];
+    const struct os_source *source = &load->shared->list.sources[segment->source];
+    char fingerprint[OS_FINGERPRINT_TEXT];
+    if (!source->has_digest) continue;
+    os_fingerprint_text(source, fingerprint);
+    rc = os_ledger_failure_accepted(load->ledger, load->job->number, load->request->index, source->path,
+                                    fingerprint, (int64_t)segment->from, (int64_t)segment->to, error);
+  }
   return rc;
 }

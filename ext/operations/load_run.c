@@ -36,6 +36,8 @@ struct keeper {
   struct file_state *files;
   uint32_t *touched; /* files whose rows are to be written */
   size_t touched_count;
+  bool in_order;     /* a file counts as acknowledged only when those before it are done; see is_held() */
+  size_t first_open; /* in_order: the first file that is not done */
   struct os_progress_meter meter;
   uint64_t bytes_total;
   double next_control;
@@ -53,6 +55,12 @@ static void stop_for(struct keeper *keeper, const struct os_error *why, double g
   keeper->stop = *why;
   keeper->stop_deadline = os_clock_monotonic() + grace;
   os_pipeline_stop(keeper->pipeline);
+}
+
+/* append only inserts: a document that is there already is not touched. Versions decide for themselves. */
+static enum os_op effective_op(const struct os_load *load) {
+  bool insert = load->insert_only && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
+  return insert ? OS_OP_CREATE : load->request->op;
 }
 
 /* ---- one settled batch ---------------------------------------------------------------------- */
@@ -96,15 +104,33 @@ static int take_segments(struct keeper *keeper, struct os_batch *batch, struct o
   return OS_OK;
 }
 
+/* Must what is known of this file be kept back? A later load goes on in an earlier file at the first record
+** without an outcome and sends all behind it again. For one id the last record wins, so the later files must
+** come again, too: what was sent again would have come over theirs. */
+static bool is_held(const struct keeper *keeper, uint32_t i) {
+  return keeper->in_order && i > keeper->first_open;
+}
+
+/* The first file is done: the next is no longer held, nor are those behind it up to one that is not done. */
+static void let_follow(struct keeper *keeper) {
+  size_t count = keeper->load->shared->list.count;
+  const struct os_source *sources = keeper->load->shared->list.sources;
+  while (keeper->first_open < count &&
+         (sources[keeper->first_open].skip || os_ack_complete(&keeper->files[keeper->first_open].track)))
+    if (++keeper->first_open < count && keeper->files[keeper->first_open].started > 0)
+      touch(keeper, (uint32_t)keeper->first_open);
+}
+
 static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error) {
   struct os_load *load = keeper->load;
   struct file_state *file = &keeper->files[i];
-  bool complete = os_ack_complete(&file->track);
+  const struct os_source *source = &load->shared->list.sources[i];
+  bool held = is_held(keeper, i), complete = !held && os_ack_complete(&file->track);
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE] = "";
   struct os_job_file row = {.job = load->job->number,
                             .status = "running",
-                            .byte_offset = (int64_t)file->track.offset,
-                            .line = (int64_t)file->track.line,
+                            .byte_offset = (int64_t)(held ? source->start_offset : file->track.offset),
+                            .line = (int64_t)(held ? source->start_line : file->track.line),
                             .documents = file->documents,
                             .failed = file->failed,
                             .seconds = os_clock_monotonic() - file->started};
@@ -120,13 +146,12 @@ static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error)
     row.error = sentence;
   }
   file->dirty = false;
-  return load->request->dry_run
-             ? OS_OK
-             : os_ledger_file_progress(load->ledger, load->shared->list.sources[i].tag, &row, error);
+  return load->request->dry_run ? OS_OK : os_ledger_file_progress(load->ledger, source->tag, &row, error);
 }
 
 static int write_touched(struct keeper *keeper, struct os_error *error) {
   int rc = OS_OK;
+  if (keeper->in_order) let_follow(keeper);
   for (size_t i = 0; i < keeper->touched_count && !rc; i++)
     rc = write_file(keeper, keeper->touched[i], error);
   keeper->touched_count = 0;
@@ -147,6 +172,7 @@ static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_
   bool open = !rc;
   if (!rc && !load->request->dry_run) rc = os_load_put_refusals(load, batch, standing, error);
   add_figures(keeper, batch);
+  if (!rc && batch->finished && !load->request->dry_run) rc = os_load_accept(load, batch, error);
   if (!rc && batch->finished) rc = take_segments(keeper, batch, error);
   if (!rc) rc = write_touched(keeper, error);
   live_figures(keeper);
@@ -309,12 +335,6 @@ static char *query_text(const struct os_load_request *request, struct os_error *
   return text;
 }
 
-/* append only inserts: a document that is there already is not touched. Versions decide for themselves. */
-static enum os_op effective_op(const struct os_load *load) {
-  bool insert = load->insert_only && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
-  return insert ? OS_OP_CREATE : load->request->op;
-}
-
 static void let_go(void *ctx) {
   struct os_load_shared *shared = ctx;
   os_load_shared_unref(shared);
@@ -365,6 +385,7 @@ static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_er
   keeper->files = os_calloc(count, sizeof *keeper->files);
   keeper->touched = os_calloc(count, sizeof *keeper->touched);
   if (!keeper->files || !keeper->touched) return os_fail_nomem(error);
+  keeper->in_order = load->shared->parse.id_field && effective_op(load) != OS_OP_CREATE;
   if (load->request->dry_run) {
     keeper->inspection = os_calloc(1, sizeof *keeper->inspection);
     if (!keeper->inspection) return os_fail_nomem(error);
