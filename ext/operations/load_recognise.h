@@ -11,7 +11,9 @@
 #define OS_OPERATIONS_LOAD_RECOGNISE_H
 #include "operations/load.h"
 
-/* Turn refusals of the batch whose document stands in the index, member for member, into "already there". What cannot be read
-** stays a refusal. Waits for the cluster: not inside a ledger transaction. */
-void os_load_recognise(struct os_load *load, struct os_batch *batch);
+/* Turn refusals of the batch whose document stands in the index, member for member, into "already there". What stands there is
+** another's, or may not be asked for and was never sent before, stays a refusal. When the cluster does not answer nothing is
+** known: an error, the batch as it was, and it must not count as acknowledged. Waits for the cluster: not inside a ledger
+** transaction. */
+int os_load_recognise(struct os_load *load, struct os_batch *batch, struct os_error *error);
 #endif

@@ -166,9 +166,10 @@ static void live_figures(struct keeper *keeper) {
 /* Write down what became of a batch, durably, before it counts as acknowledged. */
 static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_error *error) {
   struct os_load *load = keeper->load;
-  if (!load->request->dry_run) os_load_recognise(load, batch);
+  int rc = load->request->dry_run ? OS_OK : os_load_recognise(load, batch, error);
+  if (rc) return rc;
   json_t *standing = batch->refusal_count ? os_load_standing(load, batch) : NULL;
-  int rc = os_ledger_begin(load->ledger, error);
+  rc = os_ledger_begin(load->ledger, error);
   bool open = !rc;
   if (!rc && !load->request->dry_run) rc = os_load_put_refusals(load, batch, standing, error);
   add_figures(keeper, batch);
