@@ -15,11 +15,13 @@ struct os_inflate {
   enum os_compression compression;
   bool inside;                /* a member or frame has begun and not ended */
   bool padding;               /* gzip: only zero bytes may follow */
+  bool heading;               /* gzip: the member's header is not complete */
   bool any;                   /* at least one member or frame is complete */
   uint64_t in, out;           /* bytes so far */
   uint64_t mark;              /* where the member or frame at hand begins */
   struct inflate_state *gzip; /* NULL unless OS_GZIP */
-  ZSTD_DStream *zstd;         /* NULL unless OS_ZSTD */
+  struct isal_gzip_header header;
+  ZSTD_DStream *zstd; /* NULL unless OS_ZSTD */
 };
 
 struct moved { /* by one step */
@@ -123,8 +125,9 @@ static int gzip_between(struct os_inflate *inflate, const char *in, size_t in_le
     return damaged(inflate, inflate->any ? "bytes follow that are no further member" : "it is not gzip",
                    error);
   isal_inflate_init(inflate->gzip);
-  inflate->gzip->crc_flag = ISAL_GZIP; /* header, checksum and length are read and verified */
-  inflate->inside = true;
+  isal_gzip_header_init(&inflate->header);
+  inflate->gzip->crc_flag = ISAL_GZIP_NO_HDR_VER; /* checksum and length are verified */
+  inflate->inside = inflate->heading = true;
   inflate->mark = inflate->in;
   return OS_OK;
 }
@@ -143,7 +146,10 @@ static int gzip_step(struct os_inflate *inflate, const char *in, size_t in_len, 
   gzip->avail_in = in_now;
   gzip->next_out = (uint8_t *)out;
   gzip->avail_out = out_now;
-  const char *fault = gzip_fault(isal_inflate(gzip));
+  /* The header is read by a call of its own: isal_inflate() would do it, too, but forgets between two calls
+  ** which fields follow (igzip_lib.h: isal_read_gzip_header() keeps that in its second argument). */
+  int said = inflate->heading ? isal_read_gzip_header(gzip, &inflate->header) : isal_inflate(gzip);
+  const char *fault = gzip_fault(said);
   moved->in = in_now - gzip->avail_in;
   moved->out = out_now - gzip->avail_out;
   if (fault) {
@@ -151,7 +157,9 @@ static int gzip_step(struct os_inflate *inflate, const char *in, size_t in_len, 
     inflate->out += moved->out;
     return damaged(inflate, fault, error);
   }
-  if (gzip->block_state == ISAL_BLOCK_FINISH) {
+  if (inflate->heading)
+    inflate->heading = said != ISAL_DECOMP_OK;
+  else if (gzip->block_state == ISAL_BLOCK_FINISH) {
     inflate->inside = false;
     inflate->any = true;
   }
