@@ -243,8 +243,28 @@ static void put_json(struct os_buf *out, const struct log_line *line) {
   os_buf_putc(out, '}');
 }
 
-static void put_template(struct os_buf *out, const char *format, const struct log_line *line) {
+static bool template_has(const char *format, const char *name) {
   struct template_field field;
+  for (const char *p = strchr(format, '%'); p && *p; p = strchr(p, '%')) {
+    const char *next = p[1] == '%' ? p + 2 : read_field(p, &field);
+    if (!next) return false;
+    if (p[1] != '%' && strlen(name) == field.len && !memcmp(name, field.name, field.len)) return true;
+    p = next;
+  }
+  return false;
+}
+
+/* Every line says which job it is about, also under a template that has no field for that (such as the one
+** that Python's logging made common): then it stands before the message, as in the text form. */
+static void put_job_unless_shown(struct os_buf *out, const char *format, const struct log_line *line) {
+  if (line->job && !template_has(format, "job")) os_buf_printf(out, "job=%lld ", (long long)line->job);
+  if (*line->correlation_id && !template_has(format, "correlation_id"))
+    os_buf_printf(out, "correlation_id=%s ", line->correlation_id);
+}
+
+static void put_template(struct os_buf *out, const char *const whole, const struct log_line *line) {
+  struct template_field field;
+  const char *format = whole;
   char number[24];
   while (*format) {
     size_t plain = strcspn(format, "%");
@@ -258,6 +278,7 @@ static void put_template(struct os_buf *out, const char *format, const struct lo
     }
     format = read_field(format, &field);
     if (!format) return; /* cannot be: os_log_format_check() let it in */
+    if (field.len == 7 && !memcmp(field.name, "message", 7)) put_job_unless_shown(out, whole, line);
     os_buf_printf(out, "%*s", field.width, field_text(&field, line, number));
   }
 }

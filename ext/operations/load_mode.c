@@ -54,7 +54,10 @@ static int choose(struct os_load *load, struct os_error *error) {
                      "begin again");
     return refuse(load, error);
   }
-  if (with_rows && with_id == with_rows) {
+  if (!with_rows) {
+    load->mode = OS_MODE_UPSERT;
+    snprintf(load->mode_why, sizeof load->mode_why, "auto chose upsert: no file holds a record");
+  } else if (with_id == with_rows) {
     load->mode = OS_MODE_UPSERT;
     snprintf(load->mode_why, sizeof load->mode_why, "auto chose upsert: every file carries %s", id_field);
   } else if (!with_id && load->target.count_before == 0) {

@@ -21,6 +21,12 @@ static const struct {
     {"primary_shard_closed_exception", OS_VERDICT_RETRY},
     {"node_closed_exception", OS_VERDICT_RETRY},
     {"node_not_connected_exception", OS_VERDICT_RETRY},
+    {"node_disconnected_exception", OS_VERDICT_RETRY},
+    {"receive_timeout_transport_exception", OS_VERDICT_RETRY},
+    {"shard_not_found_exception", OS_VERDICT_RETRY},
+    {"engine_closed_exception", OS_VERDICT_RETRY},
+    {"translog_exception", OS_VERDICT_RETRY},
+    {"i_o_exception", OS_VERDICT_RETRY}, /* the server's disk, never the record's fault */
     {"cluster_block_exception", OS_VERDICT_BLOCKED},
     {"security_exception", OS_VERDICT_FAULT},
     {"index_not_found_exception", OS_VERDICT_FAULT},
