@@ -105,6 +105,22 @@ static void template_lines(void **state) {
   os_log_unref(log);
 }
 
+static void template_without_job(void **state) {
+  (void)state;
+  struct os_log *log = open_log("INFO", "%%(job)s %(levelname)s: %(message)s");
+  os_log_write(log, OS_LOG_INFO, "before");
+  assert_string_equal(read_log(), "%(job)s INFO: before\n");
+  os_log_set_job(log, 42, "id");
+  os_log_write(log, OS_LOG_INFO, "done");
+  assert_non_null(strstr(read_log(), "%(job)s INFO: job=42 correlation_id=id done\n"));
+  os_log_unref(log);
+  log = open_log("INFO", "%(message)s [%(job)s]");
+  os_log_set_job(log, 42, "id");
+  os_log_write(log, OS_LOG_INFO, "done");
+  assert_non_null(strstr(read_log(), "correlation_id=id done [42]\n"));
+  os_log_unref(log);
+}
+
 static void levels(void **state) {
   (void)state;
   struct os_error error;
@@ -189,6 +205,7 @@ int main(void) {
       cmocka_unit_test(text_lines),
       cmocka_unit_test(json_lines),
       cmocka_unit_test(template_lines),
+      cmocka_unit_test(template_without_job),
       cmocka_unit_test(levels),
       cmocka_unit_test(refused_files),
       cmocka_unit_test(refused_formats),
