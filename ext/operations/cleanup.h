@@ -15,10 +15,12 @@ struct os_cleanup_request {
   bool backup;                /* recreate: keep a clone until the new index stands */
   bool dry_run;
   bool allow_unverified; /* go on where a right to check is missing */
+  bool no_expunge;       /* leave deleted documents to the server's own merging */
 };
 
 struct os_cleanup_result {
-  int64_t documents_before, deleted;
+  int64_t documents_before; /* -1: the user may not count (allow_unverified) */
+  int64_t deleted;
   bool recreated;
   char uuid[64]; /* of the index afterwards */
 };

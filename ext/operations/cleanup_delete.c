@@ -13,14 +13,16 @@ enum { ROUNDS = 3 /* documents that changed while they were deleted are left for
 static const char delete_call[] =
     "/_delete_by_query?conflicts=proceed&wait_for_completion=false&refresh=true&scroll_size=5000";
 
-/* Wait for the task; *conflicts: documents it left because they changed meanwhile. */
+/* Wait for the task; *conflicts: documents it left because they changed meanwhile. What it deleted is added to
+** *deleted. */
 static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const char *task, int64_t *conflicts,
-                         struct os_error *error) {
+                         int64_t *deleted, struct os_error *error) {
   for (;;) {
     bool completed = false;
     json_t *status = NULL;
     int rc = os_cluster_task_poll(cluster, task, &completed, &status, error);
     *conflicts = os_json_int(status, "version_conflicts", 0);
+    if (!rc && completed) *deleted += os_json_int(status, "deleted", 0);
     json_decref(status);
     if (rc == OS_ERR_INTERRUPTED || (!rc && !completed && os_session_interrupted(job->session))) {
       struct os_error ignored;
@@ -37,13 +39,13 @@ static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const c
 }
 
 static int delete_round(struct os_job *job, struct os_cluster *cluster, const char *index, int64_t *conflicts,
-                        struct os_error *error) {
+                        int64_t *deleted, struct os_error *error) {
   char task[128];
   char *path = os_cluster_path(index, delete_call);
   if (!path) return os_fail_nomem(error);
   int rc = os_job_audit(job, "cleanup", "delete", "did", true, error, "deleting every document of %s", index);
   if (!rc) rc = os_cluster_task_start(cluster, "POST", path, "{\"query\":{\"match_all\":{}}}", task, error);
-  if (!rc) rc = wait_for_task(job, cluster, task, conflicts, error);
+  if (!rc) rc = wait_for_task(job, cluster, task, conflicts, deleted, error);
   os_free(path);
   return rc;
 }
@@ -69,9 +71,8 @@ int os_cleanup_delete(struct os_job *job, struct os_cluster *cluster,
                       const struct os_cleanup_request *request, struct os_cleanup_result *result,
                       struct os_error *error) {
   int64_t conflicts = 0;
-  (void)result;
   int rc = OS_OK;
   for (int round = 0; round < ROUNDS && !rc && (round == 0 || conflicts); round++)
-    rc = delete_round(job, cluster, request->index, &conflicts, error);
-  return rc ? rc : expunge(job, cluster, request->index, error);
+    rc = delete_round(job, cluster, request->index, &conflicts, &result->deleted, error);
+  return rc || request->no_expunge ? rc : expunge(job, cluster, request->index, error);
 }

@@ -151,7 +151,10 @@ int os_load_step_finish(struct os_load *load, struct os_error *error) {
   }
   if (!rc) rc = audit_figures(load, error);
   if (!rc) rc = check_same_index(load, error);
-  if (!rc && load->request->validate != OS_VALIDATE_NONE) rc = reconcile(load, error);
+  if (!rc && load->request->validate == OS_VALIDATE_NONE)
+    rc = unverified(load, error, "not counted: validate is none");
+  else if (!rc)
+    rc = reconcile(load, error);
   if (!rc && load->request->validate == OS_VALIDATE_IDS) rc = os_load_check_ids(load, error);
   if (!rc && load->request->force_merge != OS_MERGE_NO) rc = tidy(load, error);
   return rc;

@@ -42,12 +42,13 @@ static int empty_index(struct os_load *load, struct os_error *error) {
   struct os_cleanup_request cleanup = {.index = target->concrete,
                                        .recreate_threshold = request->recreate_threshold,
                                        .backup = true,
-                                       .allow_unverified = request->allow_unverified};
+                                       .allow_unverified = request->allow_unverified,
+                                       .no_expunge = request->force_merge == OS_MERGE_NO};
   struct os_cleanup_result result = {0};
   rc = os_cleanup_run(load->job, load->cluster, &cleanup, &result, error);
   if (rc) return rc;
   load->deleted_some = result.deleted > 0 && !result.recreated;
-  target->count_before = load->figures->count_before = 0;
+  target->count_before = load->figures->count_before = result.documents_before < 0 ? -1 : 0;
   if (result.uuid[0]) snprintf(target->uuid, sizeof target->uuid, "%s", result.uuid);
   struct os_error ignored;
   os_error_clear(&ignored);

@@ -56,9 +56,13 @@ const struct os_option_schema os_schema_cleanup = {OS_COMMON_CONNECTION | OS_COM
 
 static int give_cleaned(struct os_command *command, const struct os_cleanup_request *request,
                         const struct os_cleanup_result *result) {
-  json_t *response = json_pack("{s:s, s:I, s:I, s:b}", "index", request->index, "documents_before",
-                               (json_int_t)result->documents_before, "deleted", (json_int_t)result->deleted,
-                               "recreated", (int)result->recreated);
+  const bool counted = result->documents_before >= 0;
+  json_t *response = json_pack("{s:s, s:o, s:I, s:b}", "index", request->index, "documents_before",
+                               counted ? json_integer(result->documents_before) : json_null(), "deleted",
+                               (json_int_t)result->deleted, "recreated", (int)result->recreated);
+  if (request->dry_run && !counted)
+    return os_command_result(command, "success", response,
+                             "Index %s would be emptied; what it holds may not be counted.", request->index);
   if (request->dry_run)
     return os_command_result(command, "success", response, "Index %s (%lld documents) would be emptied.",
                              request->index, (long long)result->documents_before);
