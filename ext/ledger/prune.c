@@ -18,7 +18,9 @@ static int delete_old(struct os_ledger *ledger, const char *before, int64_t *job
   static const char *const steps[] = {
       "DELETE FROM job_file WHERE job IN (" OLD_JOBS ")",
       "DELETE FROM audit WHERE job IN (" OLD_JOBS ")",
-      "DELETE FROM failure WHERE resolved_at IS NOT NULL AND job IN (" OLD_JOBS ")",
+      /* also those that waited when their job was forgotten, and were dealt with since */
+      "DELETE FROM failure WHERE resolved_at IS NOT NULL AND (job IN (" OLD_JOBS ") OR (resolved_at < ?1 AND"
+      " NOT EXISTS (SELECT 1 FROM job j WHERE j.job = failure.job)))",
       "DELETE FROM job WHERE job IN (" OLD_JOBS ")",
   };
   int rc = OS_OK;

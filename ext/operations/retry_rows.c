@@ -48,7 +48,11 @@ int os_retry_rows_begin(struct os_retry_rows *rows, struct os_ledger *ledger, in
   *rows = (struct os_retry_rows){
       .ledger = ledger, .job = job, .endpoint = endpoint, .newest_first = newest_first};
   int rc = OS_OK;
-  if (job) rc = read_number(rows, "SELECT job FROM job WHERE job = ?1", job, &number, &found, error);
+  /* a load that os_ledger_prune has forgotten may still have records that wait */
+  if (job)
+    rc = read_number(
+        rows, "SELECT job FROM job WHERE job = ?1 UNION ALL SELECT job FROM failure WHERE job = ?1 LIMIT 1",
+        job, &number, &found, error);
   if (!rc && !found) {
     os_fail(error, OS_ERR_NOT_FOUND, "there is no job %lld", (long long)job);
     return os_advise(error,
