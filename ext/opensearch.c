@@ -221,9 +221,9 @@ ENTRY_POINT int sqlite3_opensearch_init(sqlite3 *db, char **message, const sqlit
 ENTRY_POINT int sqlite3_extension_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
 #ifndef SQLITE_CORE
-/* One table of SQLite's functions serves the whole process (SQLITE_EXTENSION_INIT2 stores it). A second SQLite
-** in it, a wheel's own beside the system's for instance, would replace that table, and the connections of the
-** first would be handed to functions of the second. So the first SQLite keeps us. */
+/* One table of SQLite's functions serves the whole process (SQLITE_EXTENSION_INIT2 stores it). A second
+** SQLite in it, a wheel's own beside the system's for instance, would replace that table, and the
+** connections of the first would be handed to functions of the second. So the first SQLite keeps us. */
 static bool take_api(const sqlite3_api_routines *api, char **message) {
   static _Atomic(const sqlite3_api_routines *) owner;
   const sqlite3_api_routines *first = NULL;

@@ -1,16 +1,15 @@
 /* fork.c - a ledger that is open when the process forks.
 **
-** SQLite keeps the locks and the shared memory of a file once for the process, under the file's inode. A child
-** that opens the ledger anew while it still has the parent's connection in its memory therefore takes over what
-** that connection believed to hold, and holds nothing: the parent then deletes the log under the child's hands,
-** and what the child wrote is gone (https://www.sqlite.org/howtocorrupt.html, section 2.6). So the child first
-** closes what it inherited. That harms nobody as long as no call and no transaction was under way: descriptors
-** close, locks of the parent stay the parent's (fcntl(2): they are not inherited), and with
-** SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE the file and its log are not touched.
+** SQLite keeps the locks and the shared memory of a file once for the process, under the file's inode. A
+** child that opens the ledger anew while it still has the parent's connection in its memory therefore
+** takes over what that connection believed to hold, and holds nothing: the parent then deletes the log
+** under the child's hands, and what the child wrote is gone (https://www.sqlite.org/howtocorrupt.html,
+** section 2.6). So the child first closes what it inherited. That harms nobody as long as no call and no
+** transaction was under way: descriptors close, locks of the parent stay the parent's (fcntl(2): they are
+** not inherited), and with SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE the file and its log are not touched.
 **
-** That nothing is under way is what os_ledger_hold() is for: a fork waits until nobody holds, and nobody can begin
-** to while it is made. Owns the list of
-** open connections. May be called from any thread. */
+** That nothing is under way is what os_ledger_hold() is for: a fork waits until nobody holds, and nobody
+** can begin to while it is made. Owns the list of open connections. May be called from any thread. */
 #include "ledger/ledger_int.h"
 #include <pthread.h>
 #include <time.h>

@@ -22,8 +22,8 @@ int os_ledger_new(struct os_ledger **out, const char *main_path, bool main_reado
                   struct os_error *error);
 void os_ledger_free(struct os_ledger *ledger); /* running jobs of ours become interrupted */
 /* In a forked child, for what was inherited: closes the descriptor of the lock file (else the parent's jobs
-** would seem to live as long as the child). The connection is closed by the next os_ledger_open() of the child
-** (fork.c). The struct is not used afterwards. */
+** would seem to live as long as the child). The connection is closed by the next os_ledger_open() of the
+** child (fork.c). The struct is not used afterwards. */
 void os_ledger_abandon(struct os_ledger *ledger);
 const char *os_ledger_path(const struct os_ledger *ledger);
 

@@ -324,8 +324,9 @@ static bool reap_ended(void) {
   return none_left;
 }
 
-/* The last connection closes: wait for abandoned threads, but not as long as a dead resolver would (half a minute). Who
-** hangs then goes on by himself: this code stays loaded (SQLITE_OK_LOAD_PERMANENTLY), and the process may end. */
+/* The last connection closes: wait for abandoned threads, but not as long as a dead resolver would (half
+** a minute). Who hangs then goes on by himself: this code stays loaded (SQLITE_OK_LOAD_PERMANENTLY), and
+** the process may end. */
 static void reap_all(void) {
   double until = os_clock_monotonic() + REAP_SECONDS;
   while (!reap_ended() && os_clock_monotonic() < until)

@@ -13,8 +13,8 @@ enum { ROUNDS = 3 /* documents that changed while they were deleted are left for
 static const char delete_call[] =
     "/_delete_by_query?conflicts=proceed&wait_for_completion=false&refresh=true&scroll_size=5000";
 
-/* Wait for the task; *conflicts: documents it left because they changed meanwhile. What it deleted is added to
-** *deleted. */
+/* Wait for the task; *conflicts: documents it left because they changed meanwhile. What it deleted is
+** added to *deleted. */
 static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const char *task, int64_t *conflicts,
                          int64_t *deleted, struct os_error *error) {
   for (;;) {

@@ -174,8 +174,8 @@ static int decide_changed(struct os_load *load, size_t i, const struct os_file_p
   }
 }
 
-/* What is to be gone on with. A load that died while this file still waited meant to load it, whatever earlier
-** loads of it there are: what that load brought from the files before may have come over theirs. */
+/* What is to be gone on with. A load that died while this file still waited meant to load it, whatever
+** earlier loads of it there are: what that load brought from the files before may have come over theirs. */
 static int find_past(struct os_load *load, const char *name, const char *fingerprint,
                      struct os_file_past *past, struct os_error *error) {
   const char *index = load->request->index, *uuid = load->target.uuid;

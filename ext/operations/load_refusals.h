@@ -12,7 +12,7 @@ json_t *os_load_standing(struct os_load *load, const struct os_batch *batch);
 /* Write every refusal of the batch, inside the caller's ledger transaction. */
 int os_load_put_refusals(struct os_load *load, struct os_batch *batch, const json_t *standing,
                          struct os_error *error);
-/* The batch is settled, its refusals are kept: what earlier jobs had to refuse of these records, and this one did not, is
-** resolved. Inside the transaction that acknowledges the batch. */
+/* The batch is settled, its refusals are kept: what earlier jobs had to refuse of these records, and this
+** one did not, is resolved. Inside the transaction that acknowledges the batch. */
 int os_load_accept(struct os_load *load, const struct os_batch *batch, struct os_error *error);
 #endif

@@ -1,5 +1,6 @@
-/* bulk_int.h - how the three files of the bulk sink share a batch: bulk_sink.c (when is what sent), bulk_reply.c (what does an
-** answer mean), bulk_items.c (what comes of each item). Network thread. Private to pipeline/.
+/* bulk_int.h - how the three files of the bulk sink share a batch: bulk_sink.c (when is what sent),
+** bulk_reply.c (what does an answer mean), bulk_items.c (what comes of each item). Network thread.
+** Private to pipeline/.
 */
 #ifndef OS_PIPELINE_BULK_INT_H
 #define OS_PIPELINE_BULK_INT_H

@@ -1,6 +1,7 @@
-/* bulk_reply.c - what the answer to one `_bulk` request means for its batch: settled items leave, the rest goes again at once,
-** later or in smaller pieces, or the load must stop. Rules 1 to 3 of the architecture: errors:true is never success; what is
-** not known to have failed is sent again only because ids make that harmless; 413 halves and remembers. Network thread.
+/* bulk_reply.c - what the answer to one `_bulk` request means for its batch: settled items leave, the
+** rest goes again at once, later or in smaller pieces, or the load must stop. Rules 1 to 3 of the
+** architecture: errors:true is never success; what is not known to have failed is sent again only because
+** ids make that harmless; 413 halves and remembers. Network thread.
 */
 #include <string.h>
 #include "base/clock.h"
@@ -8,8 +9,8 @@
 #include "net/retry.h"
 #include "pipeline/bulk_int.h"
 
-/* The request in hand may have been carried out although no answer says so: from here on a 409 on a create may
- * be our own work. */
+/* The request in hand may have been carried out although no answer says so: from here on a 409 on a
+** create may be our own work. */
 static void outcome_unknown(struct os_batch *batch) {
   for (size_t i = 0; i < batch->sending; i++)
     batch->items[i].maybe_sent = true;

@@ -305,8 +305,8 @@ int os_sink_init(struct os_bulk_sink *sink, struct os_pipeline *pipeline, struct
   os_url_encode(&path, options->index, strlen(options->index));
   os_buf_puts(&path, "/_bulk?filter_path=took,errors,items.*.status,items.*.error");
   if (options->op == OS_OP_UPDATE) os_buf_puts(&path, ",items.*.result");
-  /* the server waits for a missing primary by itself, a minute by default: less than we wait for the server, so that its
-  ** answer says what was wrong */
+  /* the server waits for a missing primary by itself, a minute by default: less than we wait for the
+  ** server, so that its answer says what was wrong */
   double patience = options->timeout > 0 ? options->timeout : options->endpoint->timeout;
   os_buf_printf(&path, "&timeout=%dms",
                 (int)(patience * 500 < LONGEST_WAIT_MS ? patience * 500 : LONGEST_WAIT_MS));

@@ -6,8 +6,8 @@
 #include "net/http.h"
 #include "pipeline/source.h"
 
-/* Decompressed bytes from which header, root and types are taken: by the plan, by the reader, and again on resume, so that
-** all three come to the same. */
+/* Decompressed bytes from which header, root and types are taken: by the plan, by the reader, and again
+** on resume, so that all three come to the same. */
 enum { OS_EXAMINE_HEAD = 4 << 20 };
 
 /* Sets source->compression and source->format (`format` UNKNOWN: by name, then by content) and fills
