@@ -192,6 +192,14 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(UNIT_LIB) $(STAMP)
 	$(call say,FUZZ,$@)$(CC) $(ALL_CFLAGS) $(UNIT_FLAGS) $(FUZZ_FLAGS) -Wno-conversion -o $@ $< $(UNIT_LIB) \
 	  $(LDFLAGS) $(SQLITE_LIBS) $(LIBS)
 
+# random loads through random faults against the node that runs at OS_TEST_ENDPOINT (tests/faults/README.md); a copy of the
+# extension is used, so that building it anew meanwhile does no harm
+TORTURE_JOBS ?= 2
+torture: $(SO)
+	cp $(SO) $(BUILD)/opensearch-torture.so
+	OS_TEST_EXTENSION=$(abspath $(BUILD))/opensearch-torture.so /usr/bin/python3 tests/faults/torture.py \
+	  $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(TORTURE_JOBS)
+
 # CORE_LIB: the rooms without the test seam, for programs that measure
 bench: $(SO) $(BENCH)
 	scripts/bench $(BUILD)
@@ -233,6 +241,7 @@ help:
 	@echo 'make check-arm64   compile for arm64; unit tests without SIMD and with unsigned char'
 	@echo 'make coverage      all tests; line coverage of ext/, at least 85 %'
 	@echo 'make fuzz-quick    every fuzz target for $(FUZZ_SECONDS) seconds'
+	@echo 'make torture       random loads through random faults; SEEDS=200 for as many runs'
 	@echo 'make bench         measure a load'
 	@echo 'make lint          formatting, static analysis, room order, banned calls, scripts'
 	@echo 'make format        clang-format all C files in place'
@@ -242,5 +251,5 @@ help:
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
 .PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan check-arm64 objects \
-  coverage fuzz-quick fuzz-build bench lint print-flags print-clang format demo demo-stop clean help FORCE
+  coverage fuzz-quick fuzz-build torture bench lint print-flags print-clang format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:

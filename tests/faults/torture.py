@@ -5,8 +5,8 @@
     torture.py --seeds 1-200       a campaign; every seed that fails is printed with its plan
     torture.py                     the campaign of the file `seeds` beside this one
 
-Needs an OpenSearch without security (--endpoint, default http://127.0.0.1:9200; indices torture-<seed> are made and
-removed) and the extension (OS_TEST_EXTENSION, default build/opensearch.so). See README.md.
+Needs an OpenSearch without security (--endpoint, default http://127.0.0.1:9200; indices torture-<seed>-<pid> are made
+and removed) and the extension (OS_TEST_EXTENSION, default build/opensearch.so). See README.md.
 """
 import argparse
 import os

@@ -110,7 +110,8 @@ class Plan:
 
     def _records(self, rng):
         total = rng.choice((300, 500, 800, 1500, 3000))
-        self.distinct = rng.choice((5, 20, 100, 400))
+        # creates and updates of one id wait for one another, a request each
+        self.distinct = rng.choice((5, 20, 100, 400)) if self.op == "index" else rng.choice((50, 100, 400))
         bad_share = rng.choice((0, 0, 0.003, 0.02))
         self.pad = rng.choice((0, 30, 300, 2000))
         weights = [rng.random() + 0.1 for _ in self.files]

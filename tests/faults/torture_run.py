@@ -7,6 +7,7 @@ load had been begun. The last life has no faults and must end well.
 """
 import collections
 import json
+import os
 import re
 import signal
 import subprocess
@@ -32,17 +33,17 @@ class Violation(Exception):
 class Run:
     def __init__(self, plan, endpoint, keep=None, say=None):
         self.plan, self.plain = plan, Cluster(endpoint)
-        self.index = "torture-%d" % plan.seed
+        self.index = "torture-%d-%d" % (plan.seed, os.getpid())  # several campaigns may share a cluster
         self.say = say or (lambda text: None)
         self.keep = keep
         self.folder = None
-        self.lives = 0
+        self.lives, self.broken = 0, False
 
     def run(self):
         """Violation when something is wrong. Gives the number of lives that it took."""
         with tempfile.TemporaryDirectory(prefix="torture-") as folder:
             self.folder = Path(self.keep or folder)
-            (self.folder / "data").mkdir(exist_ok=True)
+            (self.folder / "data").mkdir(parents=True, exist_ok=True)
             self._clear()
             try:
                 with Proxy(self.plain.url, seed=self.plan.seed, rules=self.plan.rules) as self.proxy:
@@ -53,7 +54,7 @@ class Run:
         return self.lives
 
     def _clear(self):
-        self.plain.call("DELETE", "/%s*" % self.index, allowed=(404,))
+        self.plain.call("DELETE", "/%s,%s-*?ignore_unavailable=true" % (self.index, self.index), allowed=(404,))
 
     # ---- the process ------------------------------------------------------------------------------------------
     def _start(self, script, endpoint):
@@ -74,11 +75,12 @@ class Run:
         self._prepare()
         self._refuse_now_and_then()
         self.state = collections.OrderedDict(self.before)  # own id, or tag: what the index should hold
+        self.chance = {}  # the same of records that a fault refused although an earlier request may have brought them
         for step in plan.steps:
             self.first_job = self._newest_job()
             plan.write(self.folder / "data", step.files)
             job = self._finish_load(step)
-            self._check_job(job)
+            self._check_job(step, job)
             self._check(step)
         if plan.retry:
             self._retry()
@@ -130,7 +132,7 @@ class Run:
     def _finish_load(self, step):
         """Lives until one ends well; gives the row of its job."""
         plan, kills = self.plan, list(step.kills)
-        for life in range(plan.faulty_lives + 2):
+        for life in range(plan.faulty_lives + 3):
             last = life >= plan.faulty_lives
             if last:
                 self._end_faults()
@@ -140,6 +142,7 @@ class Run:
             self.say("life %d: %s\n  exit %s after %.1f s, %d bulk requests so far\n  %s" % (
                 life, script, result.code, result.seconds, len(self.proxy.calls("bulk")), (result.out + result.err).strip()[:600]))
             self._check_end(result, last)
+            self.broken |= result.code != 0
             if result.code == 0:
                 rows = self.query("SELECT * FROM os_jobs WHERE kind = 'bulk_load' ORDER BY job DESC LIMIT 1")
                 return rows[0]
@@ -187,14 +190,16 @@ class Run:
             raise Violation("an error without a word: %r" % result)
         if result.code > 0 and re.search(r"no such (function|table)|out of memory|INTERNAL|internal error", result.err):
             raise Violation("an error that must not be: %r" % result)
-        if result.code > 0 and last and not getattr(result, "killed", False):
+        # an error by design, with every file done: what was left of the load were records that an append refuses
+        only_refused = "were refused and none is in" in result.err
+        if result.code > 0 and last and not only_refused and not getattr(result, "killed", False):
             raise Violation("without faults the load fails: %r" % result)
         left = self.query("SELECT job, kind FROM os_jobs WHERE status = 'running'")
         if left:
             raise Violation("jobs are running for ever: %s" % left)
 
     # ---- the invariant ------------------------------------------------------------------------------------------
-    def _check_job(self, job):
+    def _check_job(self, step, job):
         parts = sum(job["documents_" + k] for k in FIGURES)
         if job["documents_read"] != parts:
             raise Violation("job %s: %s read, %s accounted for" % (job["job"], job["documents_read"], parts))
@@ -203,7 +208,7 @@ class Run:
         if job["files_done"] != job["files"]:
             raise Violation("job %s: %s of %s files done" % (job["job"], job["files_done"], job["files"]))
         rows = self.query("SELECT sum(documents_created) AS created, sum(documents_already) AS already FROM os_jobs WHERE job > %d" % self.first_job)
-        if self.plan.ids in ("computed", "none") and rows[0]["created"] > len(self.plan.records):
+        if self.plan.ids in ("computed", "none") and not step.again and rows[0]["created"] > len(self.plan.records):
             raise Violation("more created (%s) than there are records" % rows[0]["created"])
         status = self.query("SELECT file, status, error FROM os_job_files WHERE job = %s AND status NOT IN ('success', 'partial', 'skipped')" % job["job"])
         if status:
@@ -213,7 +218,9 @@ class Run:
             want = {"refresh_interval": None, "number_of_replicas": "0"} if self.plan.create else {"refresh_interval": "7s", "number_of_replicas": "1"}
             if have != want:
                 raise Violation("settings of the index are left changed: %s, they were %s" % (have, want))
-        left = [i["index"] for i in self.plain.get("/_cat/indices/%s*?format=json" % self.index) if i["index"] != self.index]
+        left = [i["index"] for i in self.plain.get("/_cat/indices/%s-*?format=json" % self.index)]
+        if self.broken:  # the copy that os_cleanup makes first outlives a process that dies meanwhile: it is all there is
+            left = [name for name in left if "-os-backup-" not in name]
         if left:
             raise Violation("indices are left behind: %s" % left)
         if self.plain.setting(self.index, "blocks.write") not in (None, "false"):
@@ -240,7 +247,7 @@ class Run:
             return None
         if status == 0 and row["error_type"] == "id_missing" and record.id is None:
             return None
-        if status == 409 and creates and record.id in state:
+        if status == 409 and creates and (record.id in state or record.id in self.chance):
             return None
         if status in (400, 413) and plan.may_refuse(status):
             return None
@@ -266,13 +273,16 @@ class Run:
                 why = self._why(r, row, creates, state)
                 if why:
                     trouble.append("%s (%s): %s" % (r.tag, r.id, why))
+                elif not r.bad and row["status"] in (400, 413):
+                    self.chance[r.id or r.tag] = {**state.get(r.id, {}), **r.doc} if plan.op == "update" else r.doc
                 continue
             if r.bad == "parser" or r.bad == "server":
                 trouble.append("%s is bad and not in dlq_failures" % r.tag)
                 continue
+            self.chance.pop(r.id, None)
             if r.id is None:
                 state[r.tag] = (r.doc, copies)
-            elif step_creates and r.id in state:
+            elif step_creates and r.id in state and state[r.id] != r.doc:
                 trouble.append("%s: neither created (%s is %s) nor in dlq_failures" % (r.tag, r.id, state[r.id].get("tag")))
             elif plan.op == "update":
                 state[r.id] = {**state.get(r.id, {}), **r.doc}
@@ -285,11 +295,15 @@ class Run:
     def _compare(self):
         trouble, seen = [], collections.Counter()
         for key, source, version in self.plain.read_all(self.index):
-            name = key if key in self.state and not key.startswith("#") else source.get("tag")
+            name = key if key in self.state or key in self.chance else source.get("tag")
             want = self.state.get(name)
             if isinstance(want, tuple):
                 want = want[0]
             seen[name] += 1
+            chance = self.chance.get(name)
+            if chance is not None and canonical(source) == canonical(chance):
+                seen[name] = 1 if want is None else seen[name]
+                continue
             if want is None:
                 trouble.append("%s (%s) is in the index and should not" % (key, source.get("tag")))
             elif canonical(source) != canonical(want):
