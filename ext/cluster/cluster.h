@@ -59,7 +59,8 @@ int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_
 ** takes a name checks it so before anything is sent. Pure. */
 int os_cluster_check_name(const char *name, struct os_error *error);
 
-/* "/name/after" with the name percent-encoded, for calls that have no typed form here: os_free() it. NULL: no memory. */
+/* "/name/after" with the name percent-encoded, for calls that have no typed form here: os_free() it. NULL: no
+** memory. */
 char *os_cluster_path(const char *name, const char *after);
 
 /* Turn a finished bulk or plain HTTP answer with status >= 400 into an error as described above. Pure. */

@@ -87,7 +87,8 @@ static int reconcile(struct os_load *load, struct os_error *error) {
   }
   int64_t moved = f->count_after - (target->count_before - load->deleted);
   int64_t least = f->documents_created, most = least + f->documents_already;
-  /* a lost answer: what the repetition found updated, or older than what is there, may have been created by the first */
+  /* a lost answer: what the repetition found updated, or older than what is there, may have been created by the
+  ** first */
   if (f->retries) most += f->documents_updated + f->documents_skipped;
   if (moved >= least && moved <= most)
     return os_job_audit(load->job, "finish", "count", "pass", false, error,

@@ -18,7 +18,8 @@ struct os_tally { /* of one answer */
 void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally);
 /* Item i is refused, whatever its own answer was. False: no memory. */
 bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *type, const char *reason);
-/* Among the first n items: leave out what may not go again because a later record with its id got in. False: no memory. */
+/* Among the first n items: leave out what may not go again because a later record with its id got in. False: no
+** memory. */
 bool os_items_drop_superseded(struct os_batch *batch, size_t n);
 
 /* ---- bulk_reply.c ------------------------------------------------------------------------------------------ */
