@@ -224,8 +224,8 @@ static const char *const bad[] = {
     "\xef\xbb\xbf{}",
     "[\f1]",
     "[\v1]",
-    "[\xc2\xa0"
-    "1]",
+    ("[\xc2\xa0"
+     "1]"),
     "[1]x",
     "{}{}",
     "[1] ",
