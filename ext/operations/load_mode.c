@@ -99,7 +99,9 @@ static int say_why(struct os_load_file *file, enum os_file_action action, char *
 
 static int refuse_file(struct os_load *load, size_t i, struct os_error *error) {
   struct os_error ignored;
-  say_why(&load->files[i], OS_FILE_REFUSE, os_strdup(error->text), &ignored);
+  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
+  os_error_sentence(error, sentence, sizeof sentence);
+  say_why(&load->files[i], OS_FILE_REFUSE, os_strdup(sentence), &ignored);
   return refuse(load, error);
 }
 

@@ -135,6 +135,15 @@ static int fill_parse(struct os_load_request *request, const struct os_options *
   return rc;
 }
 
+/* "Update requests do not support versioning", "create operations only support internal versioning" (the
+** bulk API): every record would be refused for what the options say. */
+static int check_versioning(const struct os_load_request *request, struct os_error *error) {
+  if (!request->parse.version_field || request->op == OS_OP_INDEX) return OS_OK;
+  os_fail(error, OS_ERR_ARGUMENT, "option 'version_field' does not go with op '%s'", op_words[request->op]);
+  return os_advise(error,
+                   "OpenSearch takes versions of one's own with op 'index' only; leave out one of the two");
+}
+
 static const char *boolean_or_word(const struct os_options *options, const char *key) {
   const json_t *value = os_options_json(options, key);
   if (json_is_boolean(value)) return json_is_true(value) ? "true" : "false";
@@ -185,7 +194,8 @@ int os_load_request_fill(struct os_load_request *request, const struct os_option
   request->dry_run = os_options_bool(options, "dry_run", false);
   request->timeout = os_options_real(options, "timeout", 0);
   request->recreate_threshold = os_settings_int(settings, OS_SET_INDEX_RECREATE_THRESHOLD);
-  return fill_parse(request, options, error);
+  int rc = fill_parse(request, options, error);
+  return rc ? rc : check_versioning(request, error);
 }
 
 int os_load_request_rate(const struct os_options *options, struct os_settings *settings, double *docs,
