@@ -31,3 +31,23 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
   os_ledger_done(stmt);
   return rc;
 }
+
+int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
+                             struct os_error *error) {
+  static const char doing[] = "looking for broken clean-ups";
+  static const char sql[] =
+      "SELECT job FROM job j WHERE job > ?1 AND index_name = ?2 AND status NOT IN ('success', 'partial')"
+      " AND EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'trial')"
+      " AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'leftovers')"
+      " AND os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) <> 'running' ORDER BY job LIMIT 1";
+  *job = 0;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, doing, error, "it", after, index_name);
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW) *job = sqlite3_column_int64(stmt, 0);
+  if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
+  os_ledger_done(stmt);
+  return rc;
+}

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "operations/cleanup.h"
 #include "operations/load_dry_run.h"
 #include "operations/tune.h"
 
@@ -168,6 +169,7 @@ int os_load_run(struct os_load *load, const struct os_load_request *request, str
   double started = os_clock_monotonic();
   int rc = os_load_begin(load, request, job, cluster, error);
   if (!rc && !request->dry_run) rc = os_tune_restore_orphans(job, cluster, error);
+  if (!rc && !request->dry_run) rc = os_cleanup_recover(job, cluster, request->index, error);
   if (!rc) rc = os_load_step_guards(load, error);
   if (!rc) rc = os_load_step_plan(load, error);
   if (!rc) rc = os_load_step_mode(load, error);

@@ -88,6 +88,8 @@ int os_run_cleanup(struct os_command *command) {
       .dry_run = os_command_dry_run(command),
       .allow_unverified = os_options_bool(&command->options, "allow_unverified", false)};
   rc = os_command_job_begin(command, "cleanup", index);
+  if (rc == OS_OK && !request.dry_run)
+    rc = os_cleanup_recover(&command->job, &cluster, index, &command->error);
   if (rc == OS_OK) rc = os_cleanup_run(&command->job, &cluster, &request, &result, &command->error);
   if (rc == OS_OK) rc = give_cleaned(command, &request, &result);
   os_session_cluster_release(&cluster);

@@ -1,0 +1,93 @@
+"""An index is being made anew and the process dies, or the cluster's answer is lost: no document is lost, and the next command
+on the index clears up."""
+import sqlite3
+
+import pytest
+
+import datasets
+from harness.checker import assert_exactly_once
+
+DOCS = datasets.products(120)
+OLD, NEW = DOCS[:60], DOCS[60:]
+# where the process dies: (request whose answer it never sees, is the index still there, does it hold its documents)
+MOMENTS = {"trial created": (r"PUT /%s-os-trial-\d+", 60), "trial deleted": (r"DELETE /%s-os-trial-\d+", 60),
+           "writes blocked": (r"PUT /%s/_block/write", 60), "cloned": (r"PUT /%s/_clone/", 60),
+           "deleted": (r"DELETE /%s(\?|$)", None), "created": (r"PUT /%s(\?|$)", 0),
+           "backup deleted": (r"DELETE /%s-os-backup-\d+", 0)}
+
+
+@pytest.fixture
+def ready(through, plain, index):
+    plain.create(index, datasets.PRODUCTS, settings={"refresh_interval": "7s"})
+    plain.bulk_put(index, datasets.by_id(OLD))
+    through.one("SELECT os_config('INDEX_RECREATE_THRESHOLD', 10)")
+    datasets.write(through / "n.ndjson", NEW)
+    return through
+
+
+def assert_tidy(plain, index):
+    assert [i["index"] for i in plain.get("/_cat/indices/%s*?format=json" % index)] == [index]
+    assert plain.setting(index, "blocks.write") in (None, "false") and plain.setting(index, "refresh_interval") == "7s"
+
+
+def dies(ready, proxy, index, moment):
+    """os_cleanup, killed when the cluster has done the moment's request and not answered yet."""
+    rule = proxy.rule("delay_answer", on=MOMENTS[moment][0] % index, seconds=20)
+    running = ready.start("SELECT os_cleanup('%s');" % index, env={"INDEX_RECREATE_THRESHOLD": "10"})
+    for _ in range(1000):
+        if rule["fired"] and not proxy.busy:
+            break
+        proxy.wait(0.01)
+    else:
+        raise AssertionError("it never came to the request: %r" % running.kill())
+    assert running.kill().code == -9
+    proxy.clear()
+
+
+@pytest.mark.parametrize("moment, then", [*((m, "append") for m in MOMENTS), ("cloned", "fresh"), ("deleted", "fresh"), ("deleted", "cleanup")])
+def test_killed(ready, proxy, plain, index, moment, then):
+    dies(ready, proxy, index, moment)
+    there = MOMENTS[moment][1]
+    assert plain.exists(index) == (there is not None)
+    if then == "cleanup":
+        ready.run("os_cleanup", index)
+        assert plain.count(index) == 0
+    else:
+        ready.load("n.ndjson", index, mode=then)
+        kept = OLD if then == "append" and there != 0 else []
+        assert_exactly_once(plain, index, kept + NEW)
+    assert_tidy(plain, index)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_answer_lost(ready, proxy, plain, index, moment):
+    """In the same process: put back at once, or done."""
+    proxy.rule("cut_after", on=MOMENTS[moment][0] % index, times=1)
+    try:
+        ready.run("os_cleanup", index)
+        left = 0
+    except sqlite3.Error as error:
+        left = 0 if moment == "backup deleted" else 60
+        assert "os_cleanup" in str(error)
+    assert plain.count(index) == left
+    ready.load("n.ndjson", index, mode="append")
+    assert_exactly_once(plain, index, (OLD if left else []) + NEW)
+    assert_tidy(plain, index)
+
+
+def test_the_cluster_goes_away_meanwhile(ready, proxy, plain, index):
+    """Neither done nor put back: the next command does it, also when it comes from another process."""
+    proxy.rule("cut_after", on=MOMENTS["deleted"][0] % index, times=1)
+    proxy.rule("status", code=503, on=r"PUT /.*(_clone|_block)", skip=2)
+    ready.one("SELECT os_config('MAX_RETRIES', 0)")
+    with pytest.raises(sqlite3.Error, match="os-backup-"):
+        ready.run("os_cleanup", index)
+    assert not plain.exists(index)
+    with pytest.raises(sqlite3.Error, match="os-backup-|made index"):
+        ready.load("n.ndjson", index, mode="append")
+    proxy.clear()
+    result = ready.sql("SELECT os_bulk_load('n.ndjson', '%s', '{\"mode\":\"append\"}');" % index)
+    assert result.json()["status"] == "success"
+    assert_exactly_once(plain, index, OLD + NEW)
+    assert_tidy(plain, index)
+    assert any(a["check_name"] == "leftovers" and "cloned back" in a["detail"] for a in ready.audit())
