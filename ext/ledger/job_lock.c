@@ -37,7 +37,7 @@ int os_job_lock_make_file(struct os_ledger *ledger, struct os_error *error) {
     return os_advise(error, "change the rights of its folder, or name another ledger with OS_LEDGER");
   }
   os_fail(error, OS_ERR_LEDGER, "the ledger '%s' cannot be made: %s", ledger->path, os_errno_text(failed));
-  return os_advise(error, "its folder must exist and be writable; OS_LEDGER names another file, or :memory:");
+  return os_ledger_advise_open(failed, error);
 }
 
 /* For reading alone where writing is not allowed: enough to ask who holds a lock. */

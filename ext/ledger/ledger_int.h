@@ -54,6 +54,8 @@ char *os_location_uri(const char *path, const char *query);
 /* ---- statement.c: statements, transactions, and what SQLite's codes mean to the reader ----------------- */
 /* Turns the connection's last failure into an error: `doing` is what was being written or read. */
 int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct os_error *error);
+/* What to do when a file of the ledger cannot be opened or made, by errno. */
+int os_ledger_advise_open(int number, struct os_error *error);
 /* The cached statement of a string constant, reset and unbound. Borrowed. */
 sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const char *doing,
                              struct os_error *error);

@@ -6,6 +6,7 @@
 ** (https://www.sqlite.org/lang_transaction.html).
 */
 #include "ledger/ledger_int.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -33,6 +34,19 @@ static int fail_readonly(const struct os_ledger *ledger, const char *doing, stru
   return os_advise(error, "change the rights of the file and its folder, or name another with OS_LEDGER");
 }
 
+int os_ledger_advise_open(int number, struct os_error *error) {
+  if (number == EMFILE || number == ENFILE)
+    return os_advise(error, "close some files, or raise the limit (ulimit -n)");
+  return os_advise(error, "its folder must exist and be writable; OS_LEDGER names another file, or :memory:");
+}
+
+static int fail_cantopen(const struct os_ledger *ledger, const char *doing, struct os_error *error) {
+  int number = ledger->db != NULL ? sqlite3_system_errno(ledger->db) : 0;
+  os_fail(error, OS_ERR_LEDGER, "%s: the ledger '%s' cannot be opened%s%s", doing, ledger->path,
+          number != 0 ? ": " : "", number != 0 ? os_errno_text(number) : "");
+  return os_ledger_advise_open(number, error);
+}
+
 int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct os_error *error) {
   switch (rc & 0xff) {
   case SQLITE_NOMEM: return os_fail_nomem(error);
@@ -40,10 +54,7 @@ int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct o
   case SQLITE_BUSY:
   case SQLITE_LOCKED: return fail_busy(ledger, doing, error);
   case SQLITE_READONLY: return fail_readonly(ledger, doing, error);
-  case SQLITE_CANTOPEN:
-    os_fail(error, OS_ERR_LEDGER, "%s: the ledger '%s' cannot be opened", doing, ledger->path);
-    return os_advise(error,
-                     "its folder must exist and be writable; OS_LEDGER names another file, or :memory:");
+  case SQLITE_CANTOPEN: return fail_cantopen(ledger, doing, error);
   case SQLITE_NOTADB:
     os_fail(error, OS_ERR_LEDGER, "%s: '%s' is not an SQLite database, so it cannot be the ledger", doing,
             ledger->path);

@@ -4,7 +4,9 @@
 ** faults of a proxy setting or of the URL, whose text may repeat credentials.
 */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 #include "net/transfer.h"
 
 enum phase { RESOLVING, CONNECTING, HANDSHAKE, SENDING, WAITING, RECEIVING };
@@ -53,10 +55,22 @@ static void put_detail(const struct os_http_transfer *transfer, struct os_error 
   memcpy(error->text + len + 2 + extra, ")", 2);
 }
 
+/* libcurl says "couldn't connect" also when socket() had no descriptor to give, and keeps the reason to itself. */
+static bool no_handle_left(void) {
+  int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd < 0 && (errno == EMFILE || errno == ENFILE);
+}
+
 static void refused_connection(const struct os_http_transfer *transfer, struct os_error *error) {
   const struct os_endpoint *endpoint = transfer->call->endpoint;
   long number = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &number);
+  if (number == 0 && no_handle_left()) {
+    os_fail(error, OS_ERR_NETWORK, "cannot reach %s: this process has too many files open", endpoint->url);
+    os_advise(error, "close some, or raise the limit (ulimit -n)");
+    return;
+  }
   const char *why = number == ECONNREFUSED                            ? "connection refused"
                     : number == EHOSTUNREACH || number == ENETUNREACH ? "no route to it"
                     : number == ETIMEDOUT                             ? "it does not answer"
