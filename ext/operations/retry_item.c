@@ -160,7 +160,7 @@ static bool put_document(struct os_retry_work *work, const struct os_retry_item 
 int os_retry_send(struct os_retry_work *work, const struct os_retry_item *item) {
   enum manner manner = manner_of(work, item);
   enum os_op op = manner == AS_CREATE ? OS_OP_CREATE : item->op;
-  struct os_push push = {.op = op};
+  struct os_push push = {.op = op, .conditional = manner == IF_UNCHANGED};
   int rc = OS_OK;
   put_action(work, item, manner, op);
   if (!put_document(work, item, manner, op, &push, &rc)) return rc;

@@ -33,6 +33,7 @@ struct os_item {       /* one action and its document in a batch's body */
   uint8_t op;        /* enum os_op */
   bool computed;     /* the id was computed by us */
   bool maybe_sent;   /* an earlier run, or a request whose outcome is unknown, may have done it */
+  bool conditional;  /* carries if_seq_no: what conflicts once conflicts for ever */
 };
 
 #define OS_RAW_IS_DOCUMENT UINT32_MAX     /* the document line is the record, byte for byte */

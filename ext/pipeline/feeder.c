@@ -467,6 +467,7 @@ int os_feeder_push(struct os_feeder *feeder, const struct os_push *push) {
   struct os_item item = {.offset = push->tag,
                          .op = (uint8_t)push->op,
                          .maybe_sent = push->maybe_sent,
+                         .conditional = push->conditional,
                          .raw_at = OS_RAW_IS_DOCUMENT,
                          .id_hash =
                              push->explicit_id ? os_gate_hash(push->explicit_id, push->explicit_id_len) : 0};

@@ -92,7 +92,8 @@ struct os_push {
   const char *explicit_id;
   size_t explicit_id_len;
   bool maybe_sent;
-  uint64_t tag; /* comes back in os_batch.settled and in os_refusal.offset */
+  bool conditional; /* the action carries if_seq_no */
+  uint64_t tag;     /* comes back in os_batch.settled and in os_refusal.offset */
 };
 int os_pipeline_append(struct os_pipeline *pipeline, const struct os_push *push, struct os_error *error);
 int os_pipeline_flush(struct os_pipeline *pipeline);   /* send what is there; does not wait */

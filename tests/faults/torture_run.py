@@ -247,6 +247,8 @@ class Run:
             return None
         if status == 0 and row["error_type"] == "id_missing" and record.id is None:
             return None
+        if status == 0 and row["error_type"] == "later_record_waits":  # only os_retry_failures says so, and has looked
+            return None
         if status == 409 and creates and (record.id in state or record.id in self.chance):
             return None
         if status in (400, 413) and plan.may_refuse(status):
@@ -267,6 +269,7 @@ class Run:
         if step.mode == "grow" and plan.op == "index":
             step_creates = False
         trouble = []
+        last = {r.id: r.tag for name in sorted(names) for r in plan.of_file(name)}
         for r in (r for name in sorted(names) for r in plan.of_file(name)):
             row = dead.get(r.tag)
             if row:
@@ -276,7 +279,9 @@ class Run:
                 elif not r.bad and row["status"] in (400, 413):
                     self.chance[r.id or r.tag] = {**state.get(r.id, {}), **r.doc} if plan.op == "update" else r.doc
                 continue
-            if r.bad == "parser" or r.bad == "server":
+            if r.bad == "server" and r.id and plan.op == "index" and last[r.id] != r.tag:
+                continue  # turned away for a while, and a newer one got in meanwhile: left out
+            if r.bad:
                 trouble.append("%s is bad and not in dlq_failures" % r.tag)
                 continue
             self.chance.pop(r.id, None)

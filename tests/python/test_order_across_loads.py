@@ -132,6 +132,18 @@ def test_what_the_next_life_takes_is_refused_no_more(through, proxy, plain, inde
     assert [r["resolved_by"] for r in through.rows("SELECT * FROM dlq_failures")] == [through.job()["job"]]
 
 
+def test_a_refused_update_that_was_overtaken_is_superseded_at_once(ready, plain, index):
+    """Sent again under the condition that nothing has changed, it conflicts for ever: trying again cannot help."""
+    f = ready.file("u.ndjson", lines([{"_id": "k", "v": "old"}, {"_id": "k", "n": "many"}]))
+    assert ready.load(f, index, op="update", mode="upsert")["status"] == "partial"
+    plain.put(index, "k", {"v": "newer"})
+    ready.one("UPDATE dlq_failures SET document = '{\"doc\":{\"n\":5},\"doc_as_upsert\":true}'")
+    ready.one("SELECT os_config('MAX_RETRIES', 2)")
+    ready.run("os_retry_failures")
+    assert plain.documents(index) == {"k": {"v": "newer"}}
+    assert [r["superseded"] for r in ready.rows("SELECT * FROM dlq_failures")] == [1]
+
+
 # ---- settings changed for the time of a load ----------------------------------------------------------------------------
 TUNED = {"refresh_interval": "7s", "number_of_replicas": "1"}
 

@@ -47,6 +47,10 @@ static const struct {
     {CONFLICT, {UPDATE}, false, OS_VERDICT_RETRY},
     {CONFLICT, {.op = OS_OP_UPDATE, .attempts = 5}, false, OS_VERDICT_RETRY},
     {CONFLICT, {.op = OS_OP_UPDATE, .attempts = 6}, false, OS_VERDICT_REFUSED},
+    {CONFLICT,
+     {UPDATE, .conditional = true},
+     false,
+     OS_VERDICT_REFUSED}, /* if_seq_no: it has gone on since */
 
     /* the record's own fault */
     {"\"status\":400,\"error\":{\"type\":\"mapper_parsing_exception\",\"reason\":\"failed to parse field [n] "
