@@ -350,6 +350,15 @@ int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error) 
     os_free(net);
     return os_fail_nomem(error);
   }
+  /* A process without a free file handle gets a multi handle all the same, one that nothing wakes up: requests
+  ** and the end of the connection would then wait for a minute. */
+  if (curl_multi_wakeup(net->multi) != CURLM_OK) {
+    curl_multi_cleanup(net->multi);
+    pthread_mutex_destroy(&net->lock);
+    os_free(net);
+    os_fail(error, OS_ERR_INTERNAL, "the network thread cannot be started: it got no file handles");
+    return os_advise(error, "close some files, or raise the limit (ulimit -n)");
+  }
   curl_multi_setopt(net->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
   curl_multi_setopt(net->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
   net->log = log ? os_log_ref(log) : NULL;
