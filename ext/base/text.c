@@ -49,6 +49,15 @@ bool os_has_prefix(const char *text, const char *prefix) {
   return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+bool os_is_json_long(const char *text, size_t len) {
+  static const char largest[] = "9223372036854775807";
+  for (size_t i = 0; i < len; i++)
+    if (!os_is_digit(text[i])) return false;
+  if (!len || (len > 1 && text[0] == '0')) return false;
+  if (len != sizeof largest - 1) return len < sizeof largest - 1;
+  return memcmp(text, largest, len) <= 0;
+}
+
 bool os_parse_int(const char *text, int64_t *out) {
   bool negative = *text == '-';
   uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : (uint64_t)INT64_MAX, value = 0;

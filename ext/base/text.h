@@ -18,6 +18,9 @@ bool os_has_suffix(const char *text, const char *suffix, bool ignore_case);
 bool os_has_prefix(const char *text, const char *prefix);
 
 bool os_parse_int(const char *text, int64_t *out);
+
+/* Is this a whole number from 0 to 2^63-1 as JSON writes one: digits only, no zero in front? */
+bool os_is_json_long(const char *text, size_t len);
 bool os_parse_double(const char *text, double *out); /* JSON number grammar, plus a leading + */
 /* 8388608, 8MiB, 8 MB, 512k: K, M, G, T, then perhaps i, then perhaps B; times 1024 with an i or with
 ** nothing but the letter, else 1000. */

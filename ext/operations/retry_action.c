@@ -127,12 +127,6 @@ static int send_again(struct os_retry_work *work, struct os_retry_item *item) {
 
 /* ---- through the parser */
 
-static bool is_digits(const char *text, size_t len) {
-  for (size_t i = 0; i < len; i++)
-    if (!os_is_digit(text[i])) return false;
-  return len > 0;
-}
-
 /* Members of the action from what the parser found. */
 static bool put_members(struct os_retry_work *work, const struct os_record *record,
                         struct os_retry_item *item) {
@@ -190,8 +184,10 @@ static int take_record(void *ctx, const struct os_record *record) {
   if (work->new_id && !work->handed_out && !take_new_id(work, &item)) return os_fail_nomem(work->error);
   if (!item.id && keyed) return os_retry_refuse(work, "id_missing", no_key);
   item.versioned = item.id && record->version.text && os_json_at(work->context, "version_type") != NULL;
-  if (item.versioned && !is_digits(record->version.text, record->version.len))
-    return os_retry_refuse(work, "version_invalid", "the version is not a whole number");
+  if (item.versioned && !os_is_json_long(record->version.text, record->version.len))
+    return os_retry_refuse(
+        work, "version_invalid",
+        "the version is not a whole number from 0 to 9223372036854775807, without zeros in front");
   if (!item.id) {
     if (os_json_bool(work->context, "id_required", false) || item.op == OS_OP_UPDATE)
       return os_retry_refuse(work, "id_missing", no_id);

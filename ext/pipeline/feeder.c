@@ -344,12 +344,6 @@ static int refuse_record(struct os_feeder *feeder, const struct os_record *recor
   return os_batch_cover(batch, feeder->source, from, record->end, record->end_line) ? OS_OK : OS_ERR_NOMEM;
 }
 
-static bool is_digits(const char *text, size_t len) {
-  for (size_t i = 0; i < len; i++)
-    if (!os_is_digit(text[i])) return false;
-  return len > 0;
-}
-
 /* NULL, or why this record cannot be sent. */
 static const char *unfit(const struct os_pipeline_options *options, const struct os_record *record,
                          const char **type) {
@@ -361,9 +355,9 @@ static const char *unfit(const struct os_pipeline_options *options, const struct
            "mode append";
   }
   if (options->external_version && record->version.text &&
-      !is_digits(record->version.text, record->version.len)) {
+      !os_is_json_long(record->version.text, record->version.len)) {
     *type = "version_invalid";
-    return "the version is not a whole number";
+    return "the version is not a whole number from 0 to 9223372036854775807, without zeros in front";
   }
   return NULL;
 }

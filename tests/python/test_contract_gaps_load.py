@@ -70,11 +70,16 @@ def test_routing_and_version_from_csv(box, plain, index):
     assert [h["_source"]["a"] for h in hits] == ["same", "newer"]
 
 
-def test_a_version_that_is_no_number_is_refused_with_its_line(box, plain, index):
+def test_a_version_that_is_none_is_refused_with_its_line(box, plain, index):
+    """Also one that is too large, or has zeros in front, for which the server would refuse the whole request."""
     plain.create(index)
-    box.load(box.file("v.csv", "_id,_version,a\n1,1,x\n2,soon,y\n3,,z\n"), index, version_field="_version", max_failed=None)
-    assert [(r["line"], r["error_type"]) for r in box.dlq()][0] == (3, "version_invalid")
-    assert plain.doc(index, "1") == {"a": "x"} and plain.doc(index, "2") is None
+    versions = ["1", "soon", "99999999999999999999", "9223372036854775807", "007", "-1", "1.5", "9223372036854775808"]
+    f = box.file("v.csv", "_id,_version,a\n" + "".join("i%d,%s,x\n" % (n, v) for n, v in enumerate(versions)))
+    box.load(f, index, version_field="_version", max_failed=None)
+    assert [(r["line"], r["error_type"]) for r in box.dlq()] == [(n, "version_invalid") for n in (3, 4, 6, 7, 8, 9)]
+    assert sorted(plain.documents(index)) == ["i0", "i3"]
+    box.db.execute("UPDATE dlq_failures SET raw = replace(replace(raw, '99999999999999999999', '5'), '007', '7')")
+    assert box.run("os_retry_failures")["response"]["resolved"] == 2 and sorted(plain.documents(index)) == ["i0", "i2", "i3", "i4"]
 
 
 # ---- dialect ----------------------------------------------------------------------------------------------------------

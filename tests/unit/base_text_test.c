@@ -41,6 +41,28 @@ static void integers(void **state) {
   }
 }
 
+static void json_longs(void **state) {
+  (void)state;
+  static const char *const good[] = {"0", "7", "10", "9223372036854775807", "999999999999999999"};
+  static const char *const bad[] = {"",
+                                    "00",
+                                    "07",
+                                    "-1",
+                                    "1.5",
+                                    "1e3",
+                                    " 1",
+                                    "1 ",
+                                    "x",
+                                    "9223372036854775808",
+                                    "10000000000000000000",
+                                    "99999999999999999999"};
+  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+    assert_true(os_is_json_long(good[i], strlen(good[i])));
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+    assert_false(os_is_json_long(bad[i], strlen(bad[i])));
+  assert_true(os_is_json_long("12x", 2));
+}
+
 static void doubles(void **state) {
   (void)state;
   static const struct {
@@ -306,10 +328,11 @@ static void comparisons(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(integers), cmocka_unit_test(doubles),       cmocka_unit_test(sizes),
-      cmocka_unit_test(booleans), cmocka_unit_test(formats),       cmocka_unit_test(no_locale),
-      cmocka_unit_test(utf8),     cmocka_unit_test(clean),         cmocka_unit_test(globs),
-      cmocka_unit_test(nearest),  cmocka_unit_test(glob_is_quick), cmocka_unit_test(comparisons),
+      cmocka_unit_test(json_longs),  cmocka_unit_test(integers), cmocka_unit_test(doubles),
+      cmocka_unit_test(sizes),       cmocka_unit_test(booleans), cmocka_unit_test(formats),
+      cmocka_unit_test(no_locale),   cmocka_unit_test(utf8),     cmocka_unit_test(clean),
+      cmocka_unit_test(globs),       cmocka_unit_test(nearest),  cmocka_unit_test(glob_is_quick),
+      cmocka_unit_test(comparisons),
   };
   return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);
 }
