@@ -57,6 +57,33 @@ static void test_once_by_place(void **state) {
   assert_string_equal(ask(ledger, "SELECT count(*) FROM failure"), "7");
 }
 
+static void list_file(int64_t job, const char *fingerprint) {
+  struct os_job_file file = {.job = job, .file = "a.csv", .name = "a.csv", .fingerprint = fingerprint};
+  int64_t id;
+  assert_ok(os_ledger_file_add(ledger, &file, &id, &test_error));
+}
+
+/* A later job got in what earlier ones had to refuse. */
+static void test_accepted_later(void **state) {
+  (void)state;
+  list_file(1, "9:x");
+  list_file(2, "9:other");
+  put(1, "a.csv", 9, "before");
+  put(1, "a.csv", 10, "inside");
+  put(3, "a.csv", 15, "by this job");
+  put(2, "a.csv", 16, "of other content");
+  put(1, "b.csv", 17, "another file");
+  put(1, "a.csv", 20, "behind");
+  assert_ok(os_ledger_failure_accepted(ledger, 3, "products", "a.csv", "9:x", 10, 20, &test_error));
+  assert_string_equal(ask(ledger,
+                          "SELECT group_concat(error_reason||resolved_by||superseded) FROM failure WHERE"
+                          " resolved_at IS NOT NULL"),
+                      "inside30");
+  assert_ok(os_ledger_failure_accepted(ledger, 3, "others", "a.csv", "9:x", 0, 99, &test_error));
+  assert_ok(os_ledger_failure_accepted(ledger, 4, "products", "a.csv", "9:x", 0, 99, &test_error));
+  assert_string_equal(ask(ledger, "SELECT group_concat(resolved_by) FROM failure"), "4,3,4");
+}
+
 static void test_raw_bytes(void **state) {
   (void)state;
   static const struct {
@@ -185,8 +212,8 @@ static void test_prune(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_once_by_place), TEST(test_raw_bytes), TEST(test_repairs),
-      TEST(test_sent_again),    TEST(test_prune),
+      TEST(test_once_by_place), TEST(test_accepted_later), TEST(test_raw_bytes),
+      TEST(test_repairs),       TEST(test_sent_again),     TEST(test_prune),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,45 @@ static void test_past_of_a_file(void **state) {
   assert_int_equal(past("u1", "a.csv").job, second);
 }
 
+static struct os_file_past planned(const char *name, const char *fingerprint) {
+  struct os_file_past found;
+  assert_ok(os_ledger_file_planned(ledger, "products", "u1", name, fingerprint, &found, &test_error));
+  return found;
+}
+
+static void test_planned_by_a_load_that_died(void **state) {
+  (void)state;
+  assert_false(planned("a.csv", "1000:aa").found);
+  load("a.csv", "1000:aa", "success", 1000, "success");
+  assert_false(planned("a.csv", "1000:aa").found);
+  int64_t died = load("a.csv", "1000:aa", "waiting", 300, "interrupted"), id;
+  struct os_file_past found = planned("a.csv", "1000:aa");
+  assert_true(found.found && !found.job_alive);
+  assert_int_equal(found.job, died);
+  assert_string_equal(found.status, "waiting");
+  assert_int_equal(found.byte_offset, 300);
+  assert_false(planned("a.csv", "1000:bb").found); /* other content: nothing of it was ever sent */
+  assert_false(planned("b.csv", "1000:aa").found);
+  load("a.csv", "1000:aa", "skipped", 0, "success");
+  assert_int_equal(planned("a.csv", "1000:aa").job, died);
+  begin_load("a.csv", "1000:aa", NULL, &id); /* our own */
+  assert_int_equal(planned("a.csv", "1000:aa").job, died);
+  set_file(id, "success", 1000);
+  load("a.csv", "1000:aa", "success", 1000, "success"); /* somebody has done it since */
+  assert_false(planned("a.csv", "1000:aa").found);
+}
+
+static void test_planned_by_a_load_that_lives(void **state) {
+  (void)state;
+  struct os_ledger *mine = ledger, *other = open_ledger("l.db");
+  ledger = other;
+  begin_load("a.csv", "1000:aa", NULL, NULL);
+  ledger = mine;
+  assert_false(planned("a.csv", "1000:aa").found);
+  os_ledger_free(other);
+  assert_true(planned("a.csv", "1000:aa").found);
+}
+
 static void test_own_running_job_is_no_past(void **state) {
   (void)state;
   int64_t first = load("a.csv", "1000:aa", "running", 500, "interrupted"), id;
@@ -211,6 +250,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_nothing_yet),
       TEST(test_past_of_a_file),
+      TEST(test_planned_by_a_load_that_died),
+      TEST(test_planned_by_a_load_that_lives),
       TEST(test_own_running_job_is_no_past),
       TEST(test_another_process_loads_it),
       TEST(test_rehearsal_does_not_count),

@@ -273,6 +273,46 @@ static void test_without_a_lock_file(void **state) {
   os_ledger_free(ledger);
 }
 
+/* Checks that a later job asks for; and jobs that broke off while they made an index anew. */
+static void test_what_a_job_began(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db"), *other = open_ledger("l.db");
+  int64_t jobs[4], broken;
+  bool has;
+  for (int i = 0; i < 4; i++) {
+    struct os_ledger *owner = i == 3 ? other : ledger;
+    jobs[i] = begin_job(owner, "cleanup", NULL);
+    assert_ok(os_ledger_audit(owner, jobs[i], "cleanup", "trial", "did", "x", true, &test_error));
+  }
+  assert_ok(os_ledger_audit(ledger, jobs[0], "mode", "insert_only", "fail", "", false, &test_error));
+  assert_ok(os_ledger_audit_has(ledger, jobs[0], "insert_only", &has, &test_error));
+  assert_false(has);
+  assert_ok(os_ledger_audit(ledger, jobs[0], "mode", "insert_only", "pass", "", false, &test_error));
+  assert_ok(os_ledger_audit_has(ledger, jobs[0], "insert_only", &has, &test_error));
+  assert_true(has);
+  assert_ok(os_ledger_audit_has(ledger, jobs[1], "insert_only", &has, &test_error));
+  assert_false(has);
+  assert_ok(os_ledger_job_finish(ledger, jobs[0], "success", NULL, NULL, NULL, &test_error));
+  assert_ok(os_ledger_job_finish(ledger, jobs[1], "failed", NULL, "x", NULL, &test_error));
+  assert_ok(os_ledger_job_finish(ledger, jobs[2], "interrupted", NULL, "x", NULL, &test_error));
+  static const char name[] = "idx";
+  assert_ok(os_ledger_cleanup_broken(ledger, name, 0, &broken, &test_error));
+  assert_int_equal(broken, jobs[1]);
+  assert_ok(os_ledger_cleanup_broken(ledger, name, broken, &broken, &test_error));
+  assert_int_equal(broken, jobs[2]);
+  assert_ok(os_ledger_cleanup_broken(ledger, name, broken, &broken, &test_error));
+  assert_int_equal(broken, 0); /* the fourth lives */
+  os_ledger_free(other);
+  assert_ok(os_ledger_cleanup_broken(ledger, name, jobs[2], &broken, &test_error));
+  assert_int_equal(broken, jobs[3]);
+  assert_ok(os_ledger_audit(ledger, jobs[1], "cleanup", "leftovers", "did", "", true, &test_error));
+  assert_ok(os_ledger_cleanup_broken(ledger, name, 0, &broken, &test_error));
+  assert_int_equal(broken, jobs[2]);
+  assert_ok(os_ledger_cleanup_broken(ledger, "another", 0, &broken, &test_error));
+  assert_int_equal(broken, 0);
+  os_ledger_free(ledger);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
   const struct CMUnitTest tests[] = {
@@ -286,6 +326,7 @@ int main(void) {
       TEST(test_forked_child_abandons),
       TEST(test_byte_held_by_a_deleted_ledger),
       TEST(test_without_a_lock_file),
+      TEST(test_what_a_job_began),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
