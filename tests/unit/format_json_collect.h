@@ -32,17 +32,18 @@ struct collect {
   struct os_buf log;  /* "#offset-end line-end_line id=… doc" a record, "!…" a reject, "=…" the error */
   struct os_buf docs; /* documents and reject types alone, a line each */
   uint64_t last_end;
+  uint64_t counted_to, counted; /* bytes looked at for line feeds, and how many there were */
   uint64_t ends[64], lines[64];
   int records, rejects, code;
   struct os_error error;
   char last_reason[512];
 };
 
-static uint64_t line_at(const struct collect *c, uint64_t offset) {
-  uint64_t line = 1;
-  for (uint64_t i = 0; i < offset; i++)
-    line += c->data[i] == '\n';
-  return line;
+/* Counted by itself, from the last place asked for, because ranges only go forward. */
+static uint64_t line_at(struct collect *c, uint64_t offset) {
+  for (; c->counted_to < offset; c->counted_to++)
+    c->counted += c->data[c->counted_to] == '\n';
+  return 1 + c->counted;
 }
 
 static void check_range(struct collect *c, const char *raw, size_t raw_len, uint64_t offset, uint64_t end,
@@ -131,6 +132,7 @@ static void collect(struct collect *c) {
   os_buf_init(&c->docs, 0);
   c->records = c->rejects = 0;
   c->last_end = c->offset;
+  c->counted_to = c->counted = 0;
   size_t at = (size_t)c->offset, seen = c->first ? at + c->first : c->len, consumed;
   if (seen > c->len) seen = c->len;
   c->code = os_parser_open(&parser, c->format, &c->options, &start, &sink, &c->error);
