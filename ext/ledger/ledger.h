@@ -86,8 +86,8 @@ int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, con
 int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check_name, bool *has,
                         struct os_error *error);
 
-/* The next job after `after` that began to make the index anew (audit "trial"), did not end well, lives no more, and whose
-** leftovers nobody has looked at (audit "leftovers"); 0 when there is none. */
+/* The next job after `after` that began to make the index anew (audit "trial"), did not end well, lives no
+** more, and whose leftovers nobody has looked at (audit "leftovers"); 0 when there is none. */
 int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
                              struct os_error *error);
 

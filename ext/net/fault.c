@@ -55,7 +55,8 @@ static void put_detail(const struct os_http_transfer *transfer, struct os_error 
   memcpy(error->text + len + 2 + extra, ")", 2);
 }
 
-/* libcurl says "couldn't connect" also when socket() had no descriptor to give, and keeps the reason to itself. */
+/* libcurl says "couldn't connect" also when socket() had no descriptor to give, and keeps the reason to
+** itself. */
 static bool no_handle_left(void) {
   int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) close(fd);

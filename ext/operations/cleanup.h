@@ -32,8 +32,9 @@ struct os_cleanup_result {
 ** row of os_audit. */
 int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                    struct os_cleanup_result *result, struct os_error *error);
-/* Jobs that died, or lost the cluster, while they made `index` anew: what they left is deleted, the write block is lifted,
-** and where the index itself is missing its documents are cloned back. Asks the cluster only when there is such a job. */
+/* Jobs that died, or lost the cluster, while they made `index` anew: what they left is deleted, the write
+** block is lifted, and where the index itself is missing its documents are cloned back. Asks the cluster
+** only when there is such a job. */
 int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const char *index,
                        struct os_error *error);
 #endif

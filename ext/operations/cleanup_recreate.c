@@ -144,8 +144,8 @@ static int replace_index(struct recreation *r, struct os_cleanup_result *result,
   return rc;
 }
 
-/* Put back what was there. Keeps the error that led here, and says when the restoration failed, too; gives that
-** one's code. */
+/* Put back what was there. Keeps the error that led here, and says when the restoration failed, too; gives
+** that one's code. */
 static int put_back(struct recreation *r, struct os_error *error) {
   struct os_error trouble, ignored;
   bool exists = true;
@@ -184,7 +184,8 @@ static void name_copies(struct recreation *r, int64_t job) {
   snprintf(r->backup, sizeof r->backup, "%.200s-os-backup-%lld", r->index, (long long)job);
 }
 
-/* ---- what a process left behind that died, or was cut off from the cluster, meanwhile ----------------------- */
+/* ---- what a process left behind that died, or was cut off from the cluster, meanwhile
+** ----------------------- */
 
 /* Is the index the one that was blocked? The one made in its place never is. */
 static int is_blocked(struct recreation *r, bool *blocked, struct os_error *error) {

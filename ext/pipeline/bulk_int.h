@@ -6,7 +6,8 @@
 #define OS_PIPELINE_BULK_INT_H
 #include "pipeline/pipeline_int.h"
 
-/* ---- bulk_items.c ------------------------------------------------------------------------------------------ */
+/* ---- bulk_items.c
+** ------------------------------------------------------------------------------------------ */
 struct os_tally { /* of one answer */
   size_t settled, again;
   bool overload, nomem;
@@ -18,19 +19,22 @@ struct os_tally { /* of one answer */
 void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally);
 /* Item i is refused, whatever its own answer was. False: no memory. */
 bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *type, const char *reason);
-/* Among the first n items: leave out what may not go again because a later record with its id got in. False: no
-** memory. */
+/* Among the first n items: leave out what may not go again because a later record with its id got in.
+** False: no memory. */
 bool os_items_drop_superseded(struct os_batch *batch, size_t n);
 
-/* ---- bulk_reply.c ------------------------------------------------------------------------------------------ */
+/* ---- bulk_reply.c
+** ------------------------------------------------------------------------------------------ */
 /* A request is over: decide what happens to its batch, which is in no list of the sink at this moment. */
 void os_reply_take(struct os_http_call *call);
 
-/* ---- bulk_sink.c: where a batch goes after an answer -------------------------------------------------------- */
+/* ---- bulk_sink.c: where a batch goes after an answer
+** -------------------------------------------------------- */
 void os_sink_settle(struct os_batch *batch, bool finished); /* back to the keeper */
 /* batch->fault says why: no request starts any more. */
 void os_sink_stop_for_fault(struct os_batch *batch);
-/* Again after a backoff, or give up when nothing has moved for max_retries requests. retry_after < 0: none said. */
+/* Again after a backoff, or give up when nothing has moved for max_retries requests. retry_after < 0: none
+** said. */
 void os_sink_try_later(struct os_batch *batch, bool progressed, double retry_after,
                        const struct os_error *why);
 /* Settled items are gone: the rest at once, or back to the keeper when nothing is left. */

@@ -15,7 +15,8 @@ static int digest_failed(struct os_error *error) {
   return os_fail(error, OS_ERR_INTERNAL, "OpenSSL could not compute a SHA-256 digest");
 }
 
-/* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is read. */
+/* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is
+** read. */
 static int add_range(EVP_MD_CTX *digest, int fd, const char *path, uint64_t at, size_t len, char *buffer,
                      struct os_error *error) {
   while (len) {
