@@ -77,8 +77,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
-/* ---- fork.c: what a forked child does with a connection it inherited (and os_ledger_hold())
-** ------------- */
+/* ---- fork.c: what a forked child does with a connection it inherited (and os_ledger_hold()) ---- */
 bool os_fork_opened(sqlite3 *db); /* false: no memory */
 void os_fork_closed(sqlite3 *db);
 /* Before a file is opened: closes what this process inherited, or says why it must not. */

@@ -184,8 +184,7 @@ static void name_copies(struct recreation *r, int64_t job) {
   snprintf(r->backup, sizeof r->backup, "%.200s-os-backup-%lld", r->index, (long long)job);
 }
 
-/* ---- what a process left behind that died, or was cut off from the cluster, meanwhile
-** ----------------------- */
+/* ---- what a process left behind that died, or was cut off from the cluster, meanwhile ------- */
 
 /* Is the index the one that was blocked? The one made in its place never is. */
 static int is_blocked(struct recreation *r, bool *blocked, struct os_error *error) {

@@ -6,8 +6,7 @@
 #define OS_PIPELINE_BULK_INT_H
 #include "pipeline/pipeline_int.h"
 
-/* ---- bulk_items.c
-** ------------------------------------------------------------------------------------------ */
+/* ---- bulk_items.c --------------------------------------------------------------------------- */
 struct os_tally { /* of one answer */
   size_t settled, again;
   bool overload, nomem;
@@ -23,13 +22,11 @@ bool os_items_refuse(struct os_batch *batch, size_t i, int status, const char *t
 ** False: no memory. */
 bool os_items_drop_superseded(struct os_batch *batch, size_t n);
 
-/* ---- bulk_reply.c
-** ------------------------------------------------------------------------------------------ */
+/* ---- bulk_reply.c --------------------------------------------------------------------------- */
 /* A request is over: decide what happens to its batch, which is in no list of the sink at this moment. */
 void os_reply_take(struct os_http_call *call);
 
-/* ---- bulk_sink.c: where a batch goes after an answer
-** -------------------------------------------------------- */
+/* ---- bulk_sink.c: where a batch goes after an answer ---------------------------------------- */
 void os_sink_settle(struct os_batch *batch, bool finished); /* back to the keeper */
 /* batch->fault says why: no request starts any more. */
 void os_sink_stop_for_fault(struct os_batch *batch);
