@@ -25,9 +25,9 @@ def ready(through, plain, index):
     return through
 
 
-def breaks_off(ready, path, index, **options):
+def breaks_off(ready, path, index, retries=1, **options):
     """A load that fails because the cluster does: what was acknowledged stays so."""
-    ready.one("SELECT os_config('MAX_RETRIES', 1)")
+    ready.one("SELECT os_config('MAX_RETRIES', ?)", retries)
     ready.load_fails(path, index, "resume", **options)
 
 
@@ -36,8 +36,8 @@ def test_a_later_file_is_sent_again_when_an_earlier_one_is(ready, proxy, plain, 
     first = [{"_id": "stuck%d" % i, "v": "stuck"} for i in range(10)]
     ready.file("d/a.ndjson", lines(first + keys("a")))
     ready.file("d/b.ndjson", lines(keys("b")))
-    proxy.rule("items", status=429, match="stuck")
-    breaks_off(ready, "d", index, mode="upsert", **SMALL)
+    proxy.rule("items", status=503, match="stuck")  # with 429 the window would shrink, too
+    breaks_off(ready, "d", index, retries=4, mode="upsert", **SMALL)
     assert plain.count(index) >= 50, "too little got in for the test to mean anything"
     proxy.clear()
     ready.load("d", index, mode="resume", **SMALL)
