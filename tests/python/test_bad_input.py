@@ -325,7 +325,7 @@ def test_a_folder_with_a_hundred_thousand_files(box, plain, open_index):
     result = box.sql("SELECT os_bulk_load('huge', '%s');\n.shell cat /proc/$PPID/status | grep VmHWM\n" % open_index, timeout=240)
     assert plain.count(open_index) == 100_000, result
     peak = int([line for line in result.lines if "VmHWM" in line][0].split()[1])
-    assert peak < 600_000, "%d kB of memory" % peak
+    assert peak < 600_000 or "asan" in os.environ.get("LD_PRELOAD", ""), "%d kB of memory" % peak
 
 
 def test_memory_does_not_grow_with_the_file(box, plain, open_index):
