@@ -32,14 +32,10 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
   return rc;
 }
 
-int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
-                             struct os_error *error) {
+/* The job that `sql` finds (?1 a number, ?2 the index), 0 when there is none. */
+static int find_job(struct os_ledger *ledger, const char *sql, int64_t after, const char *index_name,
+                    int64_t *job, struct os_error *error) {
   static const char doing[] = "looking for broken clean-ups";
-  static const char sql[] =
-      "SELECT job FROM job j WHERE job > ?1 AND index_name = ?2 AND status NOT IN ('success', 'partial')"
-      " AND EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'trial')"
-      " AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'leftovers')"
-      " AND os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) <> 'running' ORDER BY job LIMIT 1";
   *job = 0;
   int rc = os_ledger_ready(ledger, false, error);
   if (rc != OS_OK) return rc;
@@ -50,4 +46,30 @@ int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, i
   if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
   os_ledger_done(stmt);
   return rc;
+}
+
+/* Jobs of the index that did not end well and do not run. */
+#define ENDED_BADLY                                                                                          \
+  "SELECT job FROM job j WHERE job > ?1 AND index_name = ?2 AND status NOT IN ('success', 'partial')"        \
+  " AND os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) <> 'running'"
+
+int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
+                             struct os_error *error) {
+  static const char sql[] =
+      ENDED_BADLY " AND EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'trial')"
+                  " AND NOT EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.check_name = 'leftovers')"
+                  " ORDER BY job LIMIT 1";
+  return find_job(ledger, sql, after, index_name, job, error);
+}
+
+int os_ledger_emptying_broken(struct os_ledger *ledger, const char *index_name, int64_t *job,
+                              struct os_error *error) {
+  static const char sql[] =
+      ENDED_BADLY " AND EXISTS (SELECT 1 FROM audit a WHERE a.job = j.job AND a.step = 'cleanup'"
+                  "             AND a.check_name = 'delete')"
+                  " AND NOT EXISTS (SELECT 1 FROM audit a JOIN job k ON k.job = a.job WHERE a.job >= j.job"
+                  "                 AND k.index_name = j.index_name AND a.step = 'cleanup'"
+                  "                 AND a.check_name = 'empty' AND a.verdict = 'pass')"
+                  " ORDER BY job DESC LIMIT 1";
+  return find_job(ledger, sql, 0, index_name, job, error);
 }

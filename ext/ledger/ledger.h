@@ -90,6 +90,9 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
 ** more, and whose leftovers nobody has looked at (audit "leftovers"); 0 when there is none. */
 int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
                              struct os_error *error);
+/* The last job that was deleting the documents of the index when it ended, none having emptied it since; 0: none. */
+int os_ledger_emptying_broken(struct os_ledger *ledger, const char *index_name, int64_t *job,
+                              struct os_error *error);
 
 /* ---- files of a load ----------------------------------------------------------------------------------- */
 struct os_job_file {

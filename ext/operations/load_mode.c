@@ -248,6 +248,18 @@ static int decide_file(struct os_load *load, size_t i, struct os_error *error) {
   }
 }
 
+/* resume after a fresh (or os_cleanup) that broke off while it emptied the index: what is left there belongs to nobody. */
+static int guard_emptied(struct os_load *load, struct os_error *error) {
+  int64_t job = 0;
+  if (load->mode != OS_MODE_RESUME || !has_history(load) || load->target.count_before == 0) return OS_OK;
+  int rc = os_ledger_emptying_broken(load->ledger, load->target.concrete, &job, error);
+  if (rc || !job) return rc;
+  os_fail(error, OS_ERR_GUARD, "job %lld was emptying %s when it ended, and %s still holds documents",
+          (long long)job, load->target.concrete, load->target.concrete);
+  os_advise(error, "load with mode fresh once more; or with append, to keep what is left beside the files");
+  return refuse(load, error);
+}
+
 /* What the mode may not do with this target. */
 static int guard_mode(struct os_load *load, struct os_error *error) {
   const struct os_load_target *target = &load->target;
@@ -286,6 +298,7 @@ int os_load_step_mode(struct os_load *load, struct os_error *error) {
   else
     snprintf(load->mode_why, sizeof load->mode_why, "mode %s was asked for", os_mode_name(load->mode));
   if (!rc) rc = guard_mode(load, error);
+  if (!rc) rc = guard_emptied(load, error);
   if (rc) return rc;
   rc = os_job_audit(load->job, "mode", "mode", "pass", false, error, "%s", load->mode_why);
   if (!rc && load->mode == OS_MODE_FRESH && load->target.count_before > 0)

@@ -20,6 +20,12 @@ static int create_index(struct os_load *load, struct os_error *error) {
       os_job_audit(load->job, "prepare", "create", "did", true, error, "creating index %s", request->index);
   if (!rc) rc = os_cluster_index_create(load->cluster, request->index, body, error);
   os_free(body);
+  if (rc == OS_ERR_REFUSED &&
+      strstr(error->text, "resource_already_exists")) { /* another load was first: as good */
+    os_error_clear(error);
+    rc = os_job_audit(load->job, "prepare", "create", "skip", false, error, "%s exists meanwhile",
+                      request->index);
+  }
   if (rc) return os_job_guard_failed(load->job, "prepare", "create", error);
   os_resolved_free(&load->target.resolved);
   rc = os_cluster_resolve(load->cluster, request->index, &load->target.resolved, error);

@@ -22,8 +22,17 @@ static int prepare(const struct os_retry_rows *rows, const char *sql, sqlite3_st
                    struct os_error *error) {
   sqlite3 *db = os_ledger_db(rows->ledger);
   *out = NULL;
+  os_ledger_hold(); /* until finish(): no fork in between */
   int code = db ? sqlite3_prepare_v2(db, sql, -1, out, NULL) : SQLITE_MISUSE;
-  return code == SQLITE_OK ? OS_OK : fail_sqlite(rows, code, error);
+  if (code == SQLITE_OK) return OS_OK;
+  int rc = fail_sqlite(rows, code, error);
+  os_ledger_let_go();
+  return rc;
+}
+
+static void finish(sqlite3_stmt *stmt) {
+  sqlite3_finalize(stmt);
+  os_ledger_let_go();
 }
 
 /* One number; *found false: no row. */
@@ -37,7 +46,7 @@ static int read_number(const struct os_retry_rows *rows, const char *sql, int64_
   *found = code == SQLITE_ROW;
   if (*found) *out = sqlite3_column_int64(stmt, 0);
   if (code != SQLITE_ROW && code != SQLITE_DONE) rc = fail_sqlite(rows, code, error);
-  sqlite3_finalize(stmt);
+  finish(stmt);
   return rc;
 }
 
@@ -87,7 +96,7 @@ int os_retry_rows_indices(const struct os_retry_rows *rows, json_t **out, struct
     rc = os_fail_nomem(error);
   else if (code != SQLITE_DONE)
     rc = fail_sqlite(rows, code, error);
-  sqlite3_finalize(stmt);
+  finish(stmt);
   if (rc)
     json_decref(indices);
   else
@@ -146,7 +155,7 @@ int os_retry_rows_elsewhere(const struct os_retry_rows *rows, char endpoint[256]
   } else {
     rc = fail_sqlite(rows, code, error);
   }
-  sqlite3_finalize(stmt);
+  finish(stmt);
   return rc;
 }
 
@@ -171,7 +180,7 @@ int os_retry_rows_next(const struct os_retry_rows *rows, const char *index, int6
   } else if (code != SQLITE_DONE) {
     rc = fail_sqlite(rows, code, error);
   }
-  sqlite3_finalize(stmt);
+  finish(stmt);
   if (rc) os_failed_row_free(row);
   return rc;
 }

@@ -91,3 +91,19 @@ def test_the_cluster_goes_away_meanwhile(ready, proxy, plain, index):
     assert_exactly_once(plain, index, OLD + NEW)
     assert_tidy(plain, index)
     assert any(a["check_name"] == "leftovers" and "cloned back" in a["detail"] for a in ready.audit())
+
+
+def test_resume_after_fresh_broke_off_while_it_deleted(through, proxy, plain, index):
+    """What is left of the old documents belongs to nobody: resume does not load beside them without a word."""
+    plain.create(index, datasets.PRODUCTS)
+    plain.bulk_put(index, datasets.by_id(OLD))
+    datasets.write(through / "n.ndjson", NEW)
+    proxy.rule("status", code=500, on=r"POST /%s/_delete_by_query" % index)
+    through.load_fails("n.ndjson", index, "500", mode="fresh")
+    proxy.clear()
+    text = through.load_fails("n.ndjson", index, "was emptying", "fresh", mode="resume")
+    assert "append" in text and plain.count(index) == len(OLD)
+    through.load("n.ndjson", index, mode="fresh")
+    assert_exactly_once(plain, index, NEW)
+    through.load("n.ndjson", index, mode="resume")
+    assert_exactly_once(plain, index, NEW)
