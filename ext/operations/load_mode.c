@@ -248,7 +248,8 @@ static int decide_file(struct os_load *load, size_t i, struct os_error *error) {
   }
 }
 
-/* resume after a fresh (or os_cleanup) that broke off while it emptied the index: what is left there belongs to nobody. */
+/* resume after a fresh (or os_cleanup) that broke off while it emptied the index: what is left there
+** belongs to nobody. */
 static int guard_emptied(struct os_load *load, struct os_error *error) {
   int64_t job = 0;
   if (load->mode != OS_MODE_RESUME || !has_history(load) || load->target.count_before == 0) return OS_OK;
