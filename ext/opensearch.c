@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "ledger/ledger.h"
 #include "operations/session.h"
 #include "surface/command.h"
 #include "surface/functions.h"
@@ -200,6 +201,7 @@ static int set_up(sqlite3 *db, char **message) {
   struct environment *environment = os_calloc(1, sizeof *environment);
   if (environment == NULL) return SQLITE_NOMEM;
   environment->references = 1; /* ours, while we register */
+  os_ledger_watch_forks();
   os_error_clear(&error);
   int rc = SQLITE_OK;
   if (os_session_new(&environment->session, db, &error) != OS_OK) {

@@ -8,14 +8,15 @@
 ** transaction was under way: descriptors close, locks of the parent stay the parent's (fcntl(2): they are
 ** not inherited), and with SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE the file and its log are not touched.
 **
-** That nothing is under way is what os_ledger_hold() is for: a fork waits until nobody holds, and nobody
-** can begin to while it is made. Owns the list of open connections. May be called from any thread. */
+** That nothing is under way is what os_fork_hold() is for. SQLite's own locks, its allocator's above all, are
+** taken as well for the moment of the fork: another thread of the host may be in SQLite, and its child would
+** otherwise wait for ever at its first sqlite3_malloc(). Owns the list of open connections. May be called
+** from any thread. */
 #include "ledger/ledger_int.h"
 #include <pthread.h>
-#include <time.h>
 #include "base/alloc.h"
-
-enum { FORK_WAIT_S = 5 };
+#include "base/clock.h"
+#include "base/fork.h"
 
 struct opened {
   struct opened *next;
@@ -23,27 +24,43 @@ struct opened {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* those below; kept locked across fork() */
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static unsigned users;                    /* threads that hold */
-static unsigned forks;                    /* under way: nobody begins to hold */
-static struct opened *opened, *inherited; /* by this process; by those it was forked from */
-static bool torn;                         /* the parent was in the middle of something */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Thread_local unsigned depth; /* holds of this thread */
+static struct opened *opened, *inherited;                /* by this process; by those it was forked from */
 
-static void before_fork(void) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until); /* the clock of pthread_cond_timedwait() */
-  until.tv_sec += FORK_WAIT_S;
-  pthread_mutex_lock(&lock);
-  forks++;
-  while (users > (depth > 0) && pthread_cond_timedwait(&changed, &lock, &until) == 0) {
+/* ---- the locks inside SQLite --------------------------------------------------------------------------- */
+
+/* In the order in which SQLite itself takes one while it has another. */
+static const int SQLITE_LOCKS[] = {
+    SQLITE_MUTEX_STATIC_OPEN, SQLITE_MUTEX_STATIC_PRNG, SQLITE_MUTEX_STATIC_MAIN, SQLITE_MUTEX_STATIC_VFS1,
+    SQLITE_MUTEX_STATIC_LRU,  SQLITE_MUTEX_STATIC_PMEM, SQLITE_MUTEX_STATIC_MEM};
+enum { SQLITE_LOCK_COUNT = sizeof SQLITE_LOCKS / sizeof SQLITE_LOCKS[0] };
+static const double SQLITE_LOCK_SECONDS = 0.2;  /* for all: a second copy of this file may have them */
+static sqlite3_mutex *taken[SQLITE_LOCK_COUNT]; /* between before_fork() and what comes after it */
+
+static void take_sqlite_locks(void) {
+  double until = os_clock_monotonic() + SQLITE_LOCK_SECONDS;
+  for (int i = 0; i < SQLITE_LOCK_COUNT; i++) {
+    sqlite3_mutex *mutex = sqlite3_mutex_alloc(SQLITE_LOCKS[i]); /* a static one: nothing is allocated */
+    bool have = false;
+    while (mutex != NULL && !(have = sqlite3_mutex_try(mutex) == SQLITE_OK) && os_clock_monotonic() < until)
+      os_clock_sleep_ms(1);
+    taken[i] = have ? mutex : NULL;
   }
 }
 
+static void give_sqlite_locks(void) {
+  for (int i = SQLITE_LOCK_COUNT; i-- > 0;)
+    if (taken[i] != NULL) sqlite3_mutex_leave(taken[i]);
+}
+
+/* ---- around a fork ------------------------------------------------------------------------------------- */
+
+static void before_fork(void) {
+  pthread_mutex_lock(&lock);
+  take_sqlite_locks();
+}
+
 static void after_fork_in_parent(void) {
-  forks--;
-  pthread_cond_broadcast(&changed);
+  give_sqlite_locks();
   pthread_mutex_unlock(&lock);
 }
 
@@ -54,36 +71,19 @@ static void after_fork_in_child(void) {
     end = &(*end)->next;
   *end = opened;
   opened = NULL;
-  torn = torn || (users > 0 && inherited != NULL);
-  users = depth > 0;
-  forks = 0;
-  changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER; /* those who waited on it are not here */
+  give_sqlite_locks();
   pthread_mutex_unlock(&lock);
 }
 
-static void start(void) {
-  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+void os_ledger_watch_forks(void) {
+  static const struct os_fork_part part = {before_fork, after_fork_in_parent, after_fork_in_child};
+  os_fork_watch(&part);
 }
 
-void os_ledger_hold(void) {
-  if (depth++ > 0) return;
-  pthread_mutex_lock(&lock);
-  while (forks > 0)
-    pthread_cond_wait(&changed, &lock);
-  users++;
-  pthread_mutex_unlock(&lock);
-}
-
-void os_ledger_let_go(void) {
-  if (--depth > 0) return;
-  pthread_mutex_lock(&lock);
-  users--;
-  if (forks > 0) pthread_cond_broadcast(&changed);
-  pthread_mutex_unlock(&lock);
-}
+/* ---- the open connections ------------------------------------------------------------------------------ */
 
 bool os_fork_opened(sqlite3 *db) {
-  pthread_once(&once, start);
+  os_ledger_watch_forks();
   struct opened *entry = os_malloc(sizeof *entry);
   if (entry == NULL) return false;
   entry->db = db;
@@ -114,7 +114,7 @@ static void close_quietly(sqlite3 *db) {
 }
 
 int os_fork_close_inherited(const char *path, struct os_error *error) {
-  if (torn) {
+  if (os_fork_was_torn() && inherited != NULL) {
     os_fail(
         error, OS_ERR_LEDGER,
         "the ledger '%s' cannot be used in this process: it was forked while another thread of its parent "

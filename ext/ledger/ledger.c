@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "ledger_schema.h" /* made from sql/ by scripts/embed-sql */
 
 enum {
@@ -62,12 +63,12 @@ static bool in_memory(const struct os_ledger *ledger) {
 }
 
 static void close_database(struct os_ledger *ledger) {
-  os_ledger_hold();
+  os_fork_hold();
   os_ledger_forget_statements(ledger);
   os_fork_closed(ledger->db);
   sqlite3_close_v2(ledger->db);
   ledger->db = NULL;
-  os_ledger_let_go();
+  os_fork_let_go();
 }
 
 /* In a forked child the inherited connection is not ours to end jobs with: fork.c closes it. */
@@ -143,13 +144,23 @@ static int fail_content(const struct os_ledger *ledger, enum content content, in
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
+/* SQLite's own handler sleeps for up to 100 ms between two tries, so beside several busy writers who polls last
+** hardly ever gets a turn; here all poll alike, a few milliseconds apart and out of step. */
+static int wait_for_the_lock(void *context, int tries) {
+  struct os_ledger *ledger = context;
+  if (tries == 0) ledger->waiting_since = os_clock_monotonic();
+  if (os_clock_monotonic() - ledger->waiting_since > OS_LEDGER_BUSY_MS / 1000.0) return 0;
+  os_clock_sleep_ms(1 + (unsigned)(tries + getpid()) % 5);
+  return 1;
+}
+
 static int open_file(struct os_ledger *ledger, const char *name, int flags) {
   /* one keeper at a time uses this connection, under the mutex of the caller's own: no second mutex */
   int rc = sqlite3_open_v2(name, &ledger->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
   if (rc == SQLITE_OK && !os_fork_opened(ledger->db)) rc = SQLITE_NOMEM;
   if (rc != SQLITE_OK) return rc;
   sqlite3_extended_result_codes(ledger->db, 1);
-  sqlite3_busy_timeout(ledger->db, OS_LEDGER_BUSY_MS);
+  sqlite3_busy_handler(ledger->db, wait_for_the_lock, ledger);
   sqlite3_db_config(ledger->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
   sqlite3_db_config(ledger->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
   sqlite3_db_config(ledger->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
@@ -274,7 +285,7 @@ static int make_ready(struct os_ledger *ledger, bool create, enum content conten
   return code == SQLITE_OK ? rc : os_ledger_fail(ledger, code, opening, error);
 }
 
-/* Between os_ledger_hold() and _let_go(). */
+/* Between os_fork_hold() and _let_go(). */
 static int open_now(struct os_ledger *ledger, bool create, struct os_error *error) {
   enum content content = CONTENT_NOTHING;
   int64_t version = 0;
@@ -309,8 +320,8 @@ int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error
     close_database(ledger); /* its rights may have been changed since */
   if (ledger->db != NULL) return create ? os_ledger_ready(ledger, true, error) : OS_OK;
   if (!create && (in_memory(ledger) || access(ledger->path, F_OK) != 0)) return OS_OK;
-  os_ledger_hold();
+  os_fork_hold();
   int rc = open_now(ledger, create, error);
-  os_ledger_let_go();
+  os_fork_let_go();
   return rc;
 }

@@ -31,13 +31,13 @@ const char *os_ledger_path(const struct os_ledger *ledger);
 ** NULL. A ledger made by a newer version is refused; a file that is no ledger (a user's table of the same
 ** name) is reported. */
 int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error);
-/* The private connection for read statements of the tables (surface/), or NULL while there is none. */
+/* The private connection for read statements of the tables (surface/), or NULL while there is none. From the
+** first step of a statement to its reset os_fork_hold() is in force, so that a child finds it at rest; the
+** functions below see to that themselves. */
 sqlite3 *os_ledger_db(struct os_ledger *ledger);
-/* Around every use of that connection, from the first step of a statement to its reset: a fork of the process
-** waits meanwhile, so that the child finds the connection at rest. Nests; short, never around a wait. The
-** functions below do it themselves. */
-void os_ledger_hold(void);
-void os_ledger_let_go(void);
+/* A fork of this process leaves neither the ledger nor SQLite's own locks half taken (fork.c). Any thread; again
+** is harmless. */
+void os_ledger_watch_forks(void);
 
 /* ---- jobs ---------------------------------------------------------------------------------------------- */
 struct os_job_begin {

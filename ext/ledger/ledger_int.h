@@ -12,7 +12,7 @@
 #include "ledger/ledger.h"
 #include "base/error.h"
 
-enum { OS_LEDGER_BUSY_MS = 10000, OS_LEDGER_HEARTBEAT_S = 60, OS_LEDGER_HOST = 256 };
+enum { OS_LEDGER_BUSY_MS = 20000, OS_LEDGER_HEARTBEAT_S = 60, OS_LEDGER_HOST = 256 };
 
 struct os_cached_stmt {
   const char *sql; /* a string constant: its address is the key */
@@ -29,7 +29,8 @@ struct os_ledger {
 
   sqlite3 *db; /* NULL: not open, or no file yet */
   bool readonly;
-  dev_t dev; /* which file `db` has open: a file deleted and made anew is noticed */
+  double waiting_since; /* for another process's lock, monotonic seconds */
+  dev_t dev;            /* which file `db` has open: a file deleted and made anew is noticed */
   ino_t ino;
   struct os_cached_stmt *cache;
   size_t cache_count, cache_cap;
@@ -77,7 +78,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
-/* ---- fork.c: what a forked child does with a connection it inherited (and os_ledger_hold()) ---- */
+/* ---- fork.c: what a forked child does with a connection it inherited ---- */
 bool os_fork_opened(sqlite3 *db); /* false: no memory */
 void os_fork_closed(sqlite3 *db);
 /* Before a file is opened: closes what this process inherited, or says why it must not. */

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/fork.h"
 
 /* ---- errors -------------------------------------------------------------------------------------------- */
 
@@ -147,7 +148,7 @@ static int bind_all(sqlite3_stmt *stmt, const char *types, va_list values) {
 
 static sqlite3_stmt *prepare_bound(struct os_ledger *ledger, const char *sql, const char *doing,
                                    struct os_error *error, const char *types, va_list values) {
-  os_ledger_hold(); /* until os_ledger_done() */
+  os_fork_hold(); /* until os_ledger_done() */
   sqlite3_stmt *stmt = os_ledger_stmt(ledger, sql, doing, error);
   int rc = stmt != NULL ? bind_all(stmt, types, values) : SQLITE_OK;
   if (stmt != NULL && rc == SQLITE_OK) return stmt;
@@ -155,7 +156,7 @@ static sqlite3_stmt *prepare_bound(struct os_ledger *ledger, const char *sql, co
     os_ledger_fail(ledger, rc, doing, error);
     sqlite3_clear_bindings(stmt);
   }
-  os_ledger_let_go();
+  os_fork_let_go();
   return NULL;
 }
 
@@ -173,7 +174,7 @@ void os_ledger_done(sqlite3_stmt *stmt) {
   if (stmt == NULL) return;
   sqlite3_reset(stmt);
   sqlite3_clear_bindings(stmt);
-  os_ledger_let_go();
+  os_fork_let_go();
 }
 
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
@@ -201,18 +202,18 @@ static const char saving[] = "writing the history";
 /* Compiled anew each time: this pragma takes effect while it is compiled
 ** (https://www.sqlite.org/pragma.html). */
 static int set_durable(struct os_ledger *ledger, bool durable, struct os_error *error) {
-  os_ledger_hold();
+  os_fork_hold();
   int rc = sqlite3_exec(ledger->db, durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
                         NULL, NULL, NULL);
-  os_ledger_let_go();
+  os_fork_let_go();
   return rc == SQLITE_OK ? OS_OK : os_ledger_fail(ledger, rc, saving, error);
 }
 
 /* Holds until the one who ends the transaction lets go. */
 static int begin(struct os_ledger *ledger, struct os_error *error) {
-  os_ledger_hold();
+  os_fork_hold();
   int rc = os_ledger_run(ledger, "BEGIN IMMEDIATE", saving, error, "");
-  if (rc != OS_OK) os_ledger_let_go();
+  if (rc != OS_OK) os_fork_let_go();
   return rc;
 }
 
@@ -255,7 +256,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
     rc = commit(ledger, error);
   else
     roll_back(ledger);
-  os_ledger_let_go();
+  os_fork_let_go();
   if (write->durable) set_durable(ledger, false, NULL); /* staying at FULL would only be slower */
   return rc;
 }
@@ -289,7 +290,7 @@ int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
     return os_fail(error, OS_ERR_INTERNAL, "no transaction on the ledger '%s' is open", ledger->path);
   ledger->in_transaction = false;
   rc = commit(ledger, error);
-  os_ledger_let_go();
+  os_fork_let_go();
   if (rc == OS_OK && ledger->flush_at_commit) rc = flush(ledger, error);
   ledger->flush_at_commit = false;
   return rc;
@@ -298,7 +299,7 @@ int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
 void os_ledger_rollback(struct os_ledger *ledger) {
   if (ledger->db != NULL && ledger->in_transaction) {
     roll_back(ledger);
-    os_ledger_let_go();
+    os_fork_let_go();
   }
   ledger->in_transaction = false;
   ledger->flush_at_commit = false;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "net/transfer.h"
 
 enum { IDLE_MS = 60000, KEPT_CONNECTIONS = 64 };
@@ -35,9 +36,9 @@ struct os_net {
 
 /* ---- the process: libcurl's start, forks, abandoned threads ---- */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER; /* guards those below */
+static bool curl_tried;
 static CURLcode curl_started = CURLE_FAILED_INIT;
-static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the two below */
 static struct os_net *abandoned;
 static int in_use; /* made and neither freed nor abandoned */
 
@@ -56,9 +57,16 @@ static void after_fork_in_child(void) {
 }
 
 /* Never undone: other code of the process may use libcurl too, and the extension stays loaded. */
-static void start_process(void) {
-  curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
-  pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+static CURLcode start_process(void) {
+  static const struct os_fork_part part = {before_fork, after_fork_in_parent, after_fork_in_child};
+  os_fork_watch(&part);
+  os_fork_hold();
+  pthread_mutex_lock(&process_lock);
+  if (!curl_tried) curl_started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  curl_tried = true;
+  pthread_mutex_unlock(&process_lock);
+  os_fork_let_go();
+  return curl_started;
 }
 
 /* ---- calls (network thread) ---- */
@@ -271,7 +279,9 @@ static void *network_thread(void *arg) {
   while (!os_net_stopping(net)) {
     run_tasks(net);
     run_timers(net, os_clock_monotonic());
+    os_fork_hold(); /* TLS takes locks inside OpenSSL */
     curl_multi_perform(net->multi, &running);
+    os_fork_let_go();
     collect_finished(net);
     run_done(net);
     curl_multi_poll(net->multi, NULL, 0, next_wait(net), NULL);
@@ -335,9 +345,9 @@ static void reap_all(void) {
 
 int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error) {
   *out = NULL;
-  pthread_once(&once, start_process);
-  if (curl_started != CURLE_OK)
-    return os_fail(error, OS_ERR_INTERNAL, "libcurl cannot be started: %s", curl_easy_strerror(curl_started));
+  CURLcode started = start_process();
+  if (started != CURLE_OK)
+    return os_fail(error, OS_ERR_INTERNAL, "libcurl cannot be started: %s", curl_easy_strerror(started));
   reap_ended();
   struct os_net *net = os_calloc(1, sizeof *net);
   if (!net) return os_fail_nomem(error);

@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/fork.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "ledger/sqlite_api.h"
@@ -134,7 +135,7 @@ static int was_refused(struct look_up *look, uint64_t offset, bool *refused) {
   sqlite3 *db = os_ledger_db(load->ledger);
   static const char sql[] =
       "SELECT 1 FROM failure WHERE index_name = ?1 AND file = ?2 AND byte_offset = ?3 AND job = ?4";
-  os_ledger_hold();
+  os_fork_hold();
   int code = look->refused || !db ? SQLITE_OK : sqlite3_prepare_v2(db, sql, -1, &look->refused, NULL);
   if (!db) code = SQLITE_MISUSE;
   if (code == SQLITE_OK) {
@@ -146,7 +147,7 @@ static int was_refused(struct look_up *look, uint64_t offset, bool *refused) {
     *refused = code == SQLITE_ROW;
     sqlite3_reset(look->refused);
   }
-  os_ledger_let_go();
+  os_fork_let_go();
   if (code == SQLITE_ROW || code == SQLITE_DONE) return OS_OK;
   return code == SQLITE_NOMEM
              ? os_fail_nomem(look->error)

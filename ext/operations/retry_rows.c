@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/fork.h"
 #include "base/json.h"
 #include "ledger/sqlite_api.h"
 
@@ -22,17 +23,17 @@ static int prepare(const struct os_retry_rows *rows, const char *sql, sqlite3_st
                    struct os_error *error) {
   sqlite3 *db = os_ledger_db(rows->ledger);
   *out = NULL;
-  os_ledger_hold(); /* until finish(): no fork in between */
+  os_fork_hold(); /* until finish(): no fork in between */
   int code = db ? sqlite3_prepare_v2(db, sql, -1, out, NULL) : SQLITE_MISUSE;
   if (code == SQLITE_OK) return OS_OK;
   int rc = fail_sqlite(rows, code, error);
-  os_ledger_let_go();
+  os_fork_let_go();
   return rc;
 }
 
 static void finish(sqlite3_stmt *stmt) {
   sqlite3_finalize(stmt);
-  os_ledger_let_go();
+  os_fork_let_go();
 }
 
 /* One number; *found false: no row. */

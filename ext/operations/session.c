@@ -6,7 +6,7 @@
 ** application's progress handler), and the chained SIGINT handler of sigint.c. */
 #include "operations/session.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/alloc.h"
@@ -27,15 +27,10 @@ struct os_session_caps {
 };
 
 /* The network threads that were given up are joined when the last connection of the process closes. */
-static pthread_mutex_t sessions_lock = PTHREAD_MUTEX_INITIALIZER;
-static int sessions;
+static atomic_int sessions;
 
-static void count_session(int change) {
-  pthread_mutex_lock(&sessions_lock);
-  sessions += change;
-  bool last = sessions == 0;
-  pthread_mutex_unlock(&sessions_lock);
-  if (last && change < 0) os_net_reap_all();
+static void end_session(void) {
+  if (atomic_fetch_sub(&sessions, 1) == 1) os_net_reap_all();
 }
 
 /* ---- making and freeing ------------------------------------------------------------------------- */
@@ -44,7 +39,7 @@ int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error)
   *out = NULL;
   struct os_session *session = os_calloc(1, sizeof *session);
   if (session == NULL) return os_fail_nomem(error);
-  count_session(1);
+  atomic_fetch_add(&sessions, 1);
   session->db = db;
   session->pid = getpid();
   int rc = OS_ERR_NOMEM;
@@ -99,7 +94,7 @@ void os_session_free(struct os_session *session) {
   os_settings_free(session->settings);
   os_log_unref(session->log);
   os_free(session);
-  if (!inherited) count_session(-1);
+  if (!inherited) end_session();
 }
 
 /* ---- interruption ------------------------------------------------------------------------------- */

@@ -7,12 +7,21 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "base/fork.h"
 
 enum { SAMPLES = 16 };
 static const size_t EDGE = 1 << 20, SAMPLE = 1 << 16;
 
 static int digest_failed(struct os_error *error) {
   return os_fail(error, OS_ERR_INTERNAL, "OpenSSL could not compute a SHA-256 digest");
+}
+
+/* Looking an algorithm up takes locks inside OpenSSL. */
+static bool start_digest(EVP_MD_CTX *digest) {
+  os_fork_hold();
+  bool ok = EVP_DigestInit_ex(digest, EVP_sha256(), NULL);
+  os_fork_let_go();
+  return ok;
 }
 
 /* Add [at, at+len) of the file; a file that got shorter meanwhile adds less and is noticed when it is
@@ -57,7 +66,7 @@ int os_fingerprint_read(struct os_source *source, struct os_error *error) {
     rc = os_fail(error, OS_ERR_IO, "cannot open %s: %s", source->path, strerrordesc_np(errno));
   else if (!buffer || !digest)
     rc = os_fail_nomem(error);
-  else if (!EVP_DigestInit_ex(digest, EVP_sha256(), NULL))
+  else if (!start_digest(digest))
     rc = digest_failed(error);
   else
     rc = add_content(digest, fd, source, buffer, error);
@@ -105,7 +114,9 @@ int os_id_prefix_compute(const char *name, const char *content, int64_t generati
   char *text = generation ? os_mprintf("%s\n%s\n%lld", name, content, (long long)generation)
                           : os_mprintf("%s\n%s", name, content);
   if (!text) return os_fail_nomem(error);
+  os_fork_hold();
   int ok = EVP_Digest(text, strlen(text), digest, NULL, EVP_sha256(), NULL);
+  os_fork_let_go();
   os_free(text);
   if (!ok) return digest_failed(error);
   base64url(digest, OS_ID_PREFIX / 4, out);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buffer.h"
+#include "base/fork.h"
 #include "base/text.h"
 
 /* ---- table and cursor ---------------------------------------------------------------------------------- */
@@ -236,7 +237,7 @@ static int read_chunk(struct ledger_cursor *cursor, bool first) {
   int rc = os_ledger_vtab_find(cursor->base.pVtab, &ledger, &db);
   cursor->last_chunk = true;
   if (rc != SQLITE_OK || db == NULL) return rc;
-  os_ledger_hold();
+  os_fork_hold();
   rc = prepare_chunk(cursor, db, first, after, &stmt);
   sqlite3_int64 bytes = 0;
   int step = SQLITE_DONE;
@@ -246,7 +247,7 @@ static int read_chunk(struct ledger_cursor *cursor, bool first) {
   if (rc != SQLITE_OK) rc = vtab_fail_sqlite(cursor->base.pVtab, ledger, rc);
   cursor->last_chunk = (cursor->plan & PLAN_KEY) != 0 || (step == SQLITE_DONE && cursor->count < CHUNK_ROWS);
   sqlite3_finalize(stmt);
-  os_ledger_let_go();
+  os_fork_let_go();
   return rc;
 }
 
@@ -339,7 +340,7 @@ int os_ledger_vtab_cell(sqlite3_vtab *base, sqlite3_int64 key, int column, sqlit
   if (rc != SQLITE_OK || db == NULL) return rc;
   char *sql =
       os_mprintf("SELECT %s FROM %s WHERE %s = ?1", table->columns[column].sql, table->from, table->key);
-  os_ledger_hold();
+  os_fork_hold();
   rc = sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
   os_free(sql);
   if (rc == SQLITE_OK) rc = sqlite3_bind_int64(stmt, 1, key);
@@ -349,7 +350,7 @@ int os_ledger_vtab_cell(sqlite3_vtab *base, sqlite3_int64 key, int column, sqlit
     rc = SQLITE_OK;
   if (rc != SQLITE_OK) rc = vtab_fail_sqlite(base, ledger, rc);
   sqlite3_finalize(stmt);
-  os_ledger_let_go();
+  os_fork_let_go();
   return rc;
 }
 

@@ -118,7 +118,7 @@ def later():
     if what == 'connection.interrupt': db.interrupt()
     else: os.kill(os.getpid(), signal.SIGINT)
 def db_count():
-    try: return sqlite3.connect('file:app.db-ledger?mode=ro', uri=True).execute("SELECT requests FROM jobs ORDER BY 1 DESC LIMIT 1").fetchone()[0]
+    try: return sqlite3.connect('file:app.db-ledger?mode=ro', uri=True).execute("SELECT requests FROM job ORDER BY 1 DESC LIMIT 1").fetchone()[0]
     except Exception: return 99 if time.monotonic() - t0 > 1.2 else 0
 t0 = time.monotonic()
 threading.Thread(target=later, daemon=True).start()
@@ -360,13 +360,15 @@ print(db.execute("SELECT count(*) FROM os_jobs WHERE kind = 'bulk_load' AND stat
     assert_exactly_once(plain, index, DOCS[:1500])
 
 
-def test_fork_while_a_load_runs_in_the_parent(slow, proxy, plain, index):
+@pytest.mark.parametrize("pause", [0, 0.0003, 0.003, 0.009, 1])
+def test_fork_while_a_load_runs_in_the_parent(slow, proxy, plain, index, pause):
+    """At the beginning too, while the parent's thread is inside SQLite, libcurl's start or OpenSSL."""
     datasets.write(slow / "child.ndjson", datasets.products(100, start=7000))
     code = """
 index = %r
 db = connect('app.db')
 t = threading.Thread(target=lambda: db.execute(%r).fetchall()); t.start()
-time.sleep(1)
+time.sleep(%r)
 pid = os.fork()
 if pid == 0:
     code = 1
@@ -379,7 +381,7 @@ _, status = os.waitpid(pid, 0)
 print('child', status)
 print([r[0] for r in db.execute("SELECT status FROM os_jobs WHERE kind='bulk_load' ORDER BY job")] if not t.is_alive() else 'still running')
 t.join(60)
-""" % (index, slow.script)
+""" % (index, slow.script, pause)
     result = slow.python(code, timeout=90)
     assert "child 0" in result.out, result
     assert_exactly_once(plain, index, DOCS + datasets.products(100, start=7000))

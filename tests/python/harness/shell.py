@@ -36,6 +36,11 @@ class Result:
         return "exit code %s after %.1f s\n--- stdout\n%s\n--- stderr\n%s" % (self.code, self.seconds, self.out[-4000:], self.err[-4000:])
 
 
+# Who was started in the background by a shell has SIGINT ignored, and so would all that is started here.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Running:
     """A shell that has been started; its output is gathered while it runs."""
 
