@@ -70,7 +70,7 @@ int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, str
                      recording, error, "t", index_name);
   for (size_t i = 0; i < ledger->held_count && rc == OS_OK; i++) /* the job that asks is not an earlier one */
     rc = os_ledger_run(ledger, "UPDATE job SET forgotten = 0 WHERE job = ?1 AND forgotten", recording, error,
-                       "i", ledger->held[i]);
+                       "i", ledger->held[i].job);
   return os_write_leave(ledger, &write, rc, error);
 }
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/alloc.h"
+#include "base/clock.h"
 
 static const char running_byte = 0, ended_byte = 1;
 
@@ -62,19 +63,24 @@ static struct flock byte_of(int64_t job, short type) {
 static bool remember(struct os_ledger *ledger, int64_t job) {
   if (ledger->held_count == ledger->held_cap) {
     size_t cap = ledger->held_cap == 0 ? 8 : ledger->held_cap * 2;
-    int64_t *grown = os_realloc(ledger->held, cap * sizeof *grown);
+    struct os_held_job *grown = os_realloc(ledger->held, cap * sizeof *grown);
     if (grown == NULL) return false;
     ledger->held = grown;
     ledger->held_cap = cap;
   }
-  ledger->held[ledger->held_count++] = job;
+  ledger->held[ledger->held_count++] =
+      (struct os_held_job){.job = job, .began = os_clock_monotonic(), .tick = -1, .step = 1};
   return true;
 }
 
-bool os_job_lock_is_ours(const struct os_ledger *ledger, int64_t job) {
+struct os_held_job *os_job_lock_held(const struct os_ledger *ledger, int64_t job) {
   for (size_t i = 0; i < ledger->held_count; i++)
-    if (ledger->held[i] == job) return true;
-  return false;
+    if (ledger->held[i].job == job) return &ledger->held[i];
+  return NULL;
+}
+
+bool os_job_lock_is_ours(const struct os_ledger *ledger, int64_t job) {
+  return os_job_lock_held(ledger, job) != NULL;
 }
 
 /* A job is remembered as ours also when its byte could not be locked. */
@@ -99,7 +105,7 @@ enum os_lock_result os_job_lock_take(struct os_ledger *ledger, int64_t job) {
 
 void os_job_lock_release(struct os_ledger *ledger, int64_t job, bool finished) {
   for (size_t i = 0; i < ledger->held_count; i++)
-    if (ledger->held[i] == job) ledger->held[i] = ledger->held[--ledger->held_count];
+    if (ledger->held[i].job == job) ledger->held[i] = ledger->held[--ledger->held_count];
   if (ledger->lock_fd < 0) return;
   struct flock byte = byte_of(job, F_UNLCK);
   /* failing (disk full) costs a reader no more than one glance at an old row: the row itself says how it

@@ -46,12 +46,15 @@ static int insert(struct os_ledger *ledger, const struct os_job_begin *begin, in
   static const char sql[] =
       "INSERT INTO job(job, parent, kind, index_name, arguments, correlation_id, dry, started_at, "
       "updated_at, host,"
-      " pid, version) VALUES(nullif(?1, 0), nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)";
+      " pid, version, settings) VALUES(nullif(?1, 0), nullif(?2, 0), ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, "
+      "?11,"
+      " ?12)";
   char now[OS_TIME_TEXT];
   os_clock_now(now);
-  int rc = os_ledger_run(ledger, sql, doing, error, "iittttittit", number, begin->parent, begin->kind,
+  int rc = os_ledger_run(ledger, sql, doing, error, "iittttittitt", number, begin->parent, begin->kind,
                          begin->index_name, begin->arguments, begin->correlation_id,
-                         (int64_t)is_dry(begin->arguments), now, ledger->host, (int64_t)getpid(), OS_VERSION);
+                         (int64_t)is_dry(begin->arguments), now, ledger->host, (int64_t)getpid(), OS_VERSION,
+                         begin->settings);
   *job = sqlite3_last_insert_rowid(ledger->db);
   return rc;
 }
@@ -142,6 +145,7 @@ int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct o
   int rc = os_write_enter(ledger, false, &write, error);
   if (rc != OS_OK) return rc;
   rc = write_figures(ledger, job, figures, error);
+  if (rc == OS_OK) rc = os_sample_take(ledger, job, figures, false, error);
   return os_write_leave(ledger, &write, rc, error);
 }
 
@@ -176,6 +180,7 @@ int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *stat
   int rc = os_write_enter(ledger, true, &write, error);
   if (rc == OS_OK) {
     if (figures != NULL) rc = write_figures(ledger, job, figures, error);
+    if (rc == OS_OK && figures != NULL) rc = os_sample_take(ledger, job, figures, true, error);
     if (rc == OS_OK) rc = write_end(ledger, job, status, error_text, response, error);
     rc = os_write_leave(ledger, &write, rc, error);
   }
@@ -185,7 +190,7 @@ int os_ledger_job_finish(struct os_ledger *ledger, int64_t job, const char *stat
 
 void os_jobs_interrupt_own(struct os_ledger *ledger) {
   while (ledger->held_count > 0)
-    os_ledger_job_finish(ledger, ledger->held[0], "interrupted", NULL,
+    os_ledger_job_finish(ledger, ledger->held[0].job, "interrupted", NULL,
                          "the connection was closed while the job ran", NULL, NULL);
 }
 

@@ -44,6 +44,7 @@ struct os_job_begin {
   const char *kind;       /* bulk_load, cleanup, retry_failures … */
   const char *index_name; /* may be NULL */
   const char *arguments;  /* JSON, without secrets */
+  const char *settings;   /* JSON: what differs from the defaults, without secrets; may be NULL */
   const char *correlation_id;
   int64_t parent; /* 0: none */
 };

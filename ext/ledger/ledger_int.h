@@ -19,6 +19,12 @@ struct os_cached_stmt {
   sqlite3_stmt *stmt;
 };
 
+struct os_held_job {
+  int64_t job;
+  double began;       /* monotonic */
+  int64_t tick, step; /* of the last sample (samples.c); tick -1: none yet */
+};
+
 struct os_ledger {
   char *path;      /* absolute, or ":memory:" */
   char *lock_path; /* <path>-jobs; NULL in memory */
@@ -38,8 +44,8 @@ struct os_ledger {
   bool in_transaction;  /* os_ledger_begin() */
   bool flush_at_commit; /* something durable was written inside it */
 
-  int lock_fd;   /* of lock_path; -1: not open */
-  int64_t *held; /* jobs whose bytes we hold */
+  int lock_fd;              /* of lock_path; -1: not open */
+  struct os_held_job *held; /* jobs whose bytes we hold */
   size_t held_count, held_cap;
 };
 
@@ -91,9 +97,19 @@ int os_job_lock_make_file(struct os_ledger *ledger,
 enum os_lock_result os_job_lock_take(struct os_ledger *ledger, int64_t job);
 void os_job_lock_release(struct os_ledger *ledger, int64_t job, bool finished);
 bool os_job_lock_is_ours(const struct os_ledger *ledger, int64_t job);
+struct os_held_job *os_job_lock_held(const struct os_ledger *ledger, int64_t job); /* NULL: not ours */
 enum os_life { OS_LIFE_RUNNING, OS_LIFE_ENDED, OS_LIFE_DEAD, OS_LIFE_UNKNOWN };
 enum os_life os_job_lock_probe(struct os_ledger *ledger, int64_t job);
 void os_job_lock_close(struct os_ledger *ledger);
+
+/* ---- samples.c: how a job went over time --------------------------------------------------------------- */
+enum { OS_SAMPLES = 240 /* rows a job at most */, OS_SAMPLES_A_SECOND = 4 };
+/* Ticks from one kept sample to the next when the newest is of `tick`: a power of two. Pure. */
+int64_t os_sample_step(int64_t tick);
+/* Keep these figures if it is time to, and thin out what is kept. last: in any case, in place of the newest. Inside
+** a write of the caller's. */
+int os_sample_take(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures, bool last,
+                   struct os_error *error);
 
 /* ---- jobs.c -------------------------------------------------------------------------------------------- */
 /* From the columns of a row that says `running`: does its process live? (ended: finished since the row was

@@ -1,6 +1,6 @@
 /* prune.c - forgetting old jobs (os_ledger_prune).
 **
-** What goes: the job, its files, its audit and its resolved refusals. What stays whatever its age: a job
+** What goes: the job, its files, its samples, its audit and its resolved refusals. What stays whatever its age: a job
 ** that runs, one that owes an index its settings, and a refused record that nobody has sent again or
 ** dismissed.
 */
@@ -17,6 +17,7 @@ static int delete_old(struct os_ledger *ledger, const char *before, int64_t *job
                       struct os_error *error) {
   static const char *const steps[] = {
       "DELETE FROM job_file WHERE job IN (" OLD_JOBS ")",
+      "DELETE FROM job_sample WHERE job IN (" OLD_JOBS ")",
       "DELETE FROM audit WHERE job IN (" OLD_JOBS ")",
       /* also those that waited when their job was forgotten, and were dealt with since */
       "DELETE FROM failure WHERE resolved_at IS NOT NULL AND (job IN (" OLD_JOBS ") OR (resolved_at < ?1 AND"

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "ledger/sqlite_api.h"
+#include "pipeline/bulk_action.h"
 #include "pipeline/pipeline.h"
 #include "pipeline/stream.h"
 
@@ -218,7 +219,7 @@ static int take_record(void *ctx, const struct os_record *record) {
   if (record->id.text)
     os_buf_append(ids, record->id.text, record->id.len);
   else
-    os_feeder_put_computed_id(ids, source->id_prefix, record->offset);
+    os_put_computed_id(ids, source->id_prefix, record->offset);
   os_buf_putc(ids, '"');
   one->len = ids->len - one->at;
   os_buf_puts(docs, docs->len ? ",{\"_id\":" : "{\"_id\":");

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "format/parser.h"
 #include "operations/retry_action_int.h"
+#include "pipeline/bulk_action.h"
 #include "pipeline/id_gate.h"
 
 struct os_retry_builder *os_retry_builder_new(void) {
@@ -156,7 +157,7 @@ static bool compute_id(struct os_retry_work *work, struct os_retry_item *item) {
   struct os_buf *id = &work->builder->id;
   if (strlen(prefix) != OS_ID_PREFIX || work->row->byte_offset < 0) return false;
   os_buf_clear(id);
-  os_feeder_put_computed_id(id, prefix, (uint64_t)work->row->byte_offset);
+  os_put_computed_id(id, prefix, (uint64_t)work->row->byte_offset);
   if (work->handed_out) os_buf_printf(id, "-%llu", (unsigned long long)work->handed_out);
   item->id = id->data;
   item->id_len = id->len;

@@ -131,7 +131,8 @@ static enum os_outcome outcome_of(enum os_verdict verdict) {
 
 void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
   const struct os_bulk_item *answer = &batch->answers[i];
-  char type[128] = "", reason[1024] = "";
+  char type[OS_BULK_ERROR_TYPE], reason[OS_BULK_ERROR_REASON];
+  type[0] = reason[0] = '\0'; /* the rest stays as it is: this runs once a document */
   if (answer->error) os_bulk_item_error(answer, type, reason);
   enum os_verdict verdict = os_bulk_verdict(answer->status, answer->result, type, reason, &batch->items[i],
                                             batch->pipeline->options.external_version);

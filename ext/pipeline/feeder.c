@@ -12,9 +12,10 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
+#include "pipeline/bulk_action.h"
 #include "pipeline/pipeline_int.h"
 
-enum { REFUSALS_A_BATCH = 1000, COMPUTED_DIGITS = 12 };
+enum { REFUSALS_A_BATCH = 1000, AHEAD = 16 /* ids whose place in the gate is fetched beforehand */ };
 
 int os_feeder_init(struct os_feeder *feeder, struct os_pipeline *pipeline, bool gated) {
   memset(feeder, 0, sizeof *feeder);
@@ -56,8 +57,10 @@ static void seen_back(struct os_feeder *feeder, struct os_batch *batch) {
   while (*at && *at != batch)
     at = &(*at)->next_outstanding;
   if (*at) *at = batch->next_outstanding;
-  for (size_t i = 0; i < batch->hash_count; i++)
+  for (size_t i = 0; i < batch->hash_count; i++) {
+    if (i + AHEAD < batch->hash_count) os_gate_prefetch(&feeder->gate, batch->hashes[i + AHEAD]);
     os_gate_release(&feeder->gate, batch->hashes[i], batch);
+  }
   os_batch_reset(batch);
   batch->next_outstanding = feeder->spare;
   feeder->spare = batch;
@@ -190,79 +193,6 @@ static int ordered_batch(struct os_feeder *feeder, uint64_t hash, enum os_op op,
   }
 }
 
-/* ---- action lines --------------------------------------------------------------------------- */
-
-static void put_digits(char *out, uint64_t value, int width) {
-  for (int i = width - 1; i >= 0; i--) {
-    out[i] = (char)('0' + value % 10);
-    value /= 10;
-  }
-}
-
-/* The computed id: 16 characters that stand for source and content, then the offset, zero-padded so that
-** ids of one source sort in its order (12 digits; more when a source is longer than a terabyte). */
-void os_feeder_put_computed_id(struct os_buf *out, const char *prefix, uint64_t offset) {
-  char digits[20];
-  int width = COMPUTED_DIGITS;
-  for (uint64_t limit = 1000000000000u; offset >= limit && width < 20; limit *= 10)
-    width++;
-  put_digits(digits, offset, width);
-  os_buf_append(out, prefix, OS_ID_PREFIX);
-  os_buf_append(out, digits, (size_t)width);
-}
-
-static void put_text_member(struct os_buf *out, bool *first, const char *name, const char *text, size_t len) {
-  os_buf_puts(out, *first ? "\"" : ",\"");
-  os_buf_puts(out, name);
-  os_buf_puts(out, "\":\"");
-  os_buf_append(out, text, len);
-  os_buf_putc(out, '"');
-  *first = false;
-}
-
-static void build_action(struct os_feeder *feeder, enum os_op op, bool computed,
-                         const struct os_record *record) {
-  const struct os_pipeline_options *options = &feeder->pipeline->options;
-  struct os_buf *out = &feeder->action;
-  bool first = true;
-  os_buf_clear(out);
-  os_buf_puts(out, "{\"");
-  os_buf_puts(out, os_op_name(op));
-  os_buf_puts(out, "\":{");
-  if (computed) {
-    os_buf_puts(out, "\"_id\":\"");
-    os_feeder_put_computed_id(out, options->sources[feeder->source].id_prefix, record->offset);
-    os_buf_putc(out, '"');
-    first = false;
-  } else if (record->id.text) {
-    put_text_member(out, &first, "_id", record->id.text, record->id.len);
-  }
-  if (record->routing.text)
-    put_text_member(out, &first, "routing", record->routing.text, record->routing.len);
-  if (record->version.text && options->external_version && record->id.text) { /* a version needs an id */
-    os_buf_puts(out, first ? "\"version\":" : ",\"version\":");
-    os_buf_append(out, record->version.text, record->version.len);
-    first = false;
-    put_text_member(out, &first, "version_type", options->version_type, strlen(options->version_type));
-  }
-  if (op == OS_OP_UPDATE && options->retry_on_conflict > 0)
-    os_buf_printf(out, "%s\"retry_on_conflict\":%d", first ? "" : ",", options->retry_on_conflict);
-  os_buf_puts(out, "}}\n");
-}
-
-static const char update_head[] = "{\"doc\":", update_tail[] = ",\"doc_as_upsert\":true}";
-
-static size_t document_size(enum os_op op, size_t doc_len) {
-  return doc_len + 1 + (op == OS_OP_UPDATE ? sizeof update_head + sizeof update_tail - 2 : 0);
-}
-
-static void put_document(struct os_buf *body, enum os_op op, const char *doc, size_t len) {
-  if (op == OS_OP_UPDATE) os_buf_append(body, update_head, sizeof update_head - 1);
-  os_buf_append(body, doc, len);
-  if (op == OS_OP_UPDATE) os_buf_append(body, update_tail, sizeof update_tail - 1);
-  os_buf_putc(body, '\n');
-}
-
 /* ---- records and rejects -------------------------------------------------------------------- */
 
 /* Where the record's exact bytes can be had again, should it be refused. */
@@ -305,7 +235,7 @@ static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct 
   item->at = (uint32_t)batch->body.len;
   item->action_len = (uint32_t)action->len;
   os_buf_append(&batch->body, action->data, action->len);
-  put_document(&batch->body, (enum os_op)item->op, doc, doc_len);
+  os_put_document(&batch->body, (enum os_op)item->op, doc, doc_len);
   return close_item(feeder, batch, item);
 }
 
@@ -386,9 +316,11 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
                          .computed = computed,
                          .maybe_sent = source->maybe_sent,
                          .id_hash = record->id.text ? os_gate_hash(record->id.text, record->id.len) : 0};
-  build_action(feeder, op, computed, record);
+  if (item.id_hash) os_gate_prefetch(&feeder->gate, item.id_hash);
+  os_buf_clear(&feeder->action);
+  os_put_action(&feeder->action, options, op, computed ? source->id_prefix : NULL, record);
   if (feeder->action.failed) return OS_ERR_NOMEM;
-  size_t need = feeder->action.len + document_size(op, record->doc_len);
+  size_t need = feeder->action.len + os_document_size(op, record->doc_len);
   struct os_batch *batch;
   int rc = feeder->gated && item.id_hash && !options->dry_run
                ? ordered_batch(feeder, item.id_hash, op, need, &batch)

@@ -1,5 +1,7 @@
-/* id_gate.c - see id_gate.h. The hash is 64-bit FNV-1a with a final mix (Noll's public-domain constants). */
+/* id_gate.c - see id_gate.h. The hash multiplies by 2^64 over the golden ratio (Knuth 6.4, multiplicative
+** hashing), a word at a time. */
 #include "pipeline/id_gate.h"
+#include <endian.h>
 #include <string.h>
 #include "base/alloc.h"
 
@@ -12,8 +14,23 @@ void os_gate_free(struct os_id_gate *gate) {
   os_gate_init(gate);
 }
 
-static uint64_t step(uint64_t hash, unsigned char byte) {
-  return (hash ^ byte) * 0x100000001b3u;
+/* ---- the hash ---- */
+
+struct hasher {
+  uint64_t hash, word; /* up to 7 bytes wait in word, the first one lowest */
+  unsigned waiting;
+};
+
+static inline uint64_t mix(uint64_t hash, uint64_t word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+  return hash ^ hash >> 32;
+}
+
+static inline void add_byte(struct hasher *hasher, unsigned byte) {
+  hasher->word |= (uint64_t)(byte & 0xFF) << (8 * hasher->waiting);
+  if (++hasher->waiting < 8) return;
+  hasher->hash = mix(hasher->hash, hasher->word);
+  hasher->word = hasher->waiting = 0;
 }
 
 static unsigned hex_value(char c) {
@@ -25,21 +42,24 @@ static unsigned hex4(const char *p) {
   return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
 }
 
-/* Hash a code point as its UTF-8 bytes. */
-static uint64_t step_code_point(uint64_t hash, unsigned c) {
-  if (c < 0x80) return step(hash, (unsigned char)c);
+/* A code point as its UTF-8 bytes. */
+static void add_code_point(struct hasher *hasher, unsigned c) {
+  if (c < 0x80) {
+    add_byte(hasher, c);
+    return;
+  }
   if (c < 0x800) {
-    hash = step(hash, (unsigned char)(0xC0 | c >> 6));
+    add_byte(hasher, 0xC0 | c >> 6);
   } else {
     if (c < 0x10000) {
-      hash = step(hash, (unsigned char)(0xE0 | c >> 12));
+      add_byte(hasher, 0xE0 | c >> 12);
     } else {
-      hash = step(hash, (unsigned char)(0xF0 | c >> 18));
-      hash = step(hash, (unsigned char)(0x80 | (c >> 12 & 63)));
+      add_byte(hasher, 0xF0 | c >> 18);
+      add_byte(hasher, 0x80 | (c >> 12 & 63));
     }
-    hash = step(hash, (unsigned char)(0x80 | (c >> 6 & 63)));
+    add_byte(hasher, 0x80 | (c >> 6 & 63));
   }
-  return step(hash, (unsigned char)(0x80 | (c & 63)));
+  add_byte(hasher, 0x80 | (c & 63));
 }
 
 static unsigned unescaped(char c) {
@@ -53,16 +73,14 @@ static unsigned unescaped(char c) {
   }
 }
 
-uint64_t os_gate_hash(const char *text, size_t len) {
-  uint64_t hash = 0xcbf29ce484222325u;
-  const char *p = text, *end = text + len;
+static void add_escaped(struct hasher *hasher, const char *p, const char *end) {
   while (p < end) {
     if (*p != '\\' || end - p < 2) {
-      hash = step(hash, (unsigned char)*p++);
+      add_byte(hasher, (unsigned char)*p++);
       continue;
     }
     if (p[1] != 'u' || end - p < 6) {
-      hash = step_code_point(hash, unescaped(p[1]));
+      add_code_point(hasher, unescaped(p[1]));
       p += 2;
       continue;
     }
@@ -75,13 +93,32 @@ uint64_t os_gate_hash(const char *text, size_t len) {
         p += 6;
       }
     }
-    hash = step_code_point(hash, c);
+    add_code_point(hasher, c);
   }
-  hash ^= hash >> 32;
-  hash *= 0xd6e8feb86659fd93u;
-  hash ^= hash >> 32;
+}
+
+/* Eight bytes at a time; the same as add_byte() on each. */
+static void add_plain(struct hasher *hasher, const char *p, const char *end) {
+  for (; end - p >= 8; p += 8) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    hasher->hash = mix(hasher->hash, le64toh(word));
+  }
+  while (p < end)
+    add_byte(hasher, (unsigned char)*p++);
+}
+
+uint64_t os_gate_hash(const char *text, size_t len) {
+  struct hasher hasher = {.hash = 0xcbf29ce484222325u};
+  if (len && memchr(text, '\\', len))
+    add_escaped(&hasher, text, text + len);
+  else
+    add_plain(&hasher, text, text + len);
+  uint64_t hash = mix(mix(hasher.hash, hasher.word), 0xd6e8feb86659fd93u + hasher.waiting);
   return hash ? hash : 1;
 }
+
+/* ---- the table ---- */
 
 static size_t slot_of(const struct os_id_gate *gate, uint64_t hash) {
   size_t i = (size_t)hash & (gate->cap - 1);

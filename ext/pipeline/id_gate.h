@@ -24,6 +24,10 @@ void os_gate_init(struct os_id_gate *gate);
 void os_gate_free(struct os_id_gate *gate);
 /* The hash of an id as the server will see it: JSON escapes are decoded, so that "\u0041" is "A". Never 0. */
 uint64_t os_gate_hash(const char *json_text, size_t len);
+/* Fetch the id's place into the cache: the table is larger than the near ones, and what follows will wait. */
+static inline void os_gate_prefetch(const struct os_id_gate *gate, uint64_t hash) {
+  if (gate->cap) __builtin_prefetch(&gate->entries[(size_t)hash & (gate->cap - 1)], 1);
+}
 /* The newest batch that carries the id, or NULL. */
 struct os_batch *os_gate_find(const struct os_id_gate *gate, uint64_t hash);
 /* The id is now (also) in `batch`, which becomes the newest. False: no memory. */

@@ -98,7 +98,4 @@ struct os_push {
 int os_pipeline_append(struct os_pipeline *pipeline, const struct os_push *push, struct os_error *error);
 int os_pipeline_flush(struct os_pipeline *pipeline);   /* send what is there; does not wait */
 void os_pipeline_finish(struct os_pipeline *pipeline); /* nothing more will be appended */
-
-/* Append the computed id of the record at `offset`, without quotes. prefix: OS_ID_PREFIX characters. Pure. */
-void os_feeder_put_computed_id(struct os_buf *out, const char *prefix, uint64_t offset);
 #endif

@@ -109,6 +109,8 @@ static inline bool os_command_dry_run(const struct os_command *command) {
 /* Open the ledger (made now when there is none) and begin a job; its row has the arguments as JSON without
 ** secrets. The frame finishes it: with command->status and the response, or with the error. */
 int os_command_job_begin(struct os_command *command, const char *kind, const char *index_name);
+/* The ledger as it is, brought up to date; NULL while there is none: for commands that make no job. */
+int os_command_ledger(struct os_command *command, struct os_ledger **ledger);
 /* One row of os_audit (when there is a job) and one entry of `checks`. verdict: pass, fail, unknown, skip,
 ** did. durable: committed to the disk before it returns, for an intent before a change (architecture, rule
 ** 4). */

@@ -86,6 +86,24 @@ static char *arguments_json(const struct os_command *command) {
   return os_buf_take(&out);
 }
 
+/* What is in force and not the default: a job's row keeps it, for settings change and the environment is gone. */
+static char *settings_json(const struct os_settings *settings) {
+  json_t *list = json_array();
+  bool whole = list != NULL;
+  for (int i = 0; i < OS_SET_COUNT && whole; i++) {
+    enum os_setting_id id = (enum os_setting_id)i;
+    const char *value = os_settings_get(settings, id), *source = os_settings_source(settings, id);
+    if (value == NULL || os_setting_info(id)->secret || strcmp(source, "default") == 0) continue;
+    json_t *row =
+        json_pack("{s:s, s:s, s:s}", "name", os_setting_info(id)->name, "value", value, "source", source);
+    /* a value that is no UTF-8 cannot be told */
+    whole = row == NULL || json_array_append_new(list, row) == 0;
+  }
+  char *text = whole ? os_json_text(list) : NULL;
+  json_decref(list);
+  return text;
+}
+
 /* ---- begin, audit, end -------------------------------------------------------------------------- */
 
 /* "A user's own table of the same name is reported, not fought": once a connection, when history begins. */
@@ -105,14 +123,31 @@ int os_command_job_begin(struct os_command *command, const char *kind, const cha
   int rc = os_session_ledger(command->session, true, &command->job.ledger, &command->error);
   if (rc != OS_OK) return rc;
   char *arguments = arguments_json(command);
-  if (arguments == NULL) return os_fail_nomem(&command->error);
-  struct os_job_begin begin = {
-      .kind = kind, .index_name = index_name, .arguments = arguments, .correlation_id = correlation_id};
-  rc = os_ledger_job_begin(command->job.ledger, &begin, &command->job.number, &command->error);
+  char *settings = settings_json(command->session->settings);
+  struct os_job_begin begin = {.kind = kind,
+                               .index_name = index_name,
+                               .arguments = arguments,
+                               .settings = settings,
+                               .correlation_id = correlation_id};
+  if (arguments == NULL || settings == NULL)
+    rc = os_fail_nomem(&command->error);
+  else
+    rc = os_ledger_job_begin(command->job.ledger, &begin, &command->job.number, &command->error);
   os_free(arguments);
+  os_free(settings);
   if (rc == OS_OK) {
     os_log_set_job(command->session->log, command->job.number, correlation_id);
     tell_clash(command->session);
+  }
+  return rc;
+}
+
+/* A ledger that an older version made cannot be read before it is brought up to date, which needs a command. */
+int os_command_ledger(struct os_command *command, struct os_ledger **ledger) {
+  int rc = os_session_ledger(command->session, false, ledger, &command->error);
+  if (rc == OS_ERR_LEDGER) {
+    os_error_clear(&command->error);
+    rc = os_session_ledger(command->session, true, ledger, &command->error);
   }
   return rc;
 }

@@ -6,16 +6,11 @@
 
 #include "base/clock.h"
 
-/* The ledger, if there is one; these commands never make it. */
-static int existing_ledger(struct os_command *command, struct os_ledger **ledger) {
-  return os_session_ledger(command->session, false, ledger, &command->error);
-}
-
 static int ask_job(struct os_command *command, const char *word, const char *done) {
   struct os_ledger *ledger;
   int64_t job;
   int rc = os_command_int(command, 0, "job", 1, INT64_MAX, &job);
-  if (rc == OS_OK) rc = existing_ledger(command, &ledger);
+  if (rc == OS_OK) rc = os_command_ledger(command, &ledger);
   if (rc != OS_OK) return rc;
   if (ledger == NULL) {
     os_fail(&command->error, OS_ERR_NOT_FOUND, "there is no job %lld, because there is no ledger yet (%s)",
@@ -55,7 +50,7 @@ int os_run_ledger_prune(struct os_command *command) {
     return OS_ERR_ARGUMENT;
   }
   os_clock_iso(seconds, iso); /* one form, because the ledger compares texts */
-  rc = existing_ledger(command, &ledger);
+  rc = os_command_ledger(command, &ledger);
   if (rc == OS_OK && ledger != NULL) rc = os_ledger_prune(ledger, iso, &removed, &command->error);
   if (rc != OS_OK) return rc;
   return os_command_result(

@@ -4,6 +4,7 @@
 #include "pipeline_folder.h"
 #include "base/alloc.h"
 #include "pipeline/fingerprint.h"
+#include "pipeline/bulk_action.h"
 #include "pipeline/pipeline.h"
 
 enum { EDGE = 1 << 20, SAMPLE = 1 << 16 };
@@ -195,7 +196,7 @@ static void computed_ids_sort_by_place(void **state) {
   for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
     struct os_buf out;
     os_buf_init(&out, 0);
-    os_feeder_put_computed_id(&out, "abcdefghijklmnop", ids[i].offset);
+    os_put_computed_id(&out, "abcdefghijklmnop", ids[i].offset);
     assert_string_equal(out.data, ids[i].id);
     os_buf_free(&out);
   }
