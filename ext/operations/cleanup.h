@@ -16,6 +16,7 @@ struct os_cleanup_request {
   bool dry_run;
   bool allow_unverified; /* go on where a right to check is missing */
   bool no_expunge;       /* leave deleted documents to the server's own merging */
+  bool forget_versions;  /* make it anew whatever the threshold, if a document was ever deleted from it */
 };
 
 struct os_cleanup_result {

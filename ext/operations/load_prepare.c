@@ -44,12 +44,14 @@ static int empty_index(struct os_load *load, struct os_error *error) {
   int rc = os_job_audit(load->job, "prepare", "forget", "did", true, error,
                         "earlier loads of %s no longer count as loaded", request->index);
   if (!rc) rc = os_ledger_forget_index(load->ledger, request->index, error);
-  if (rc || target->count_before == 0) return rc;
+  bool versions = load->shared->parse.version_field != NULL;
+  if (rc || (target->count_before == 0 && !versions)) return rc;
   struct os_cleanup_request cleanup = {.index = target->concrete,
                                        .recreate_threshold = request->recreate_threshold,
                                        .backup = true,
                                        .allow_unverified = request->allow_unverified,
-                                       .no_expunge = request->force_merge == OS_MERGE_NO};
+                                       .no_expunge = request->force_merge == OS_MERGE_NO,
+                                       .forget_versions = versions};
   struct os_cleanup_result result = {0};
   rc = os_cleanup_run(load->job, load->cluster, &cleanup, &result, error);
   if (rc) return rc;
