@@ -56,6 +56,7 @@ static const struct os_command_info aFunc[] = {
     {"os_cancel", 1, 1, "(job)", 0, NULL, 0, os_run_cancel},
     {"os_pause", 1, 1, "(job)", 0, NULL, 0, os_run_pause},
     {"os_continue", 1, 1, "(job)", 0, NULL, 0, os_run_continue},
+    {"os_report", 1, 2, "(job [, path])", 0, NULL, 0, os_run_report},
     {"os_ledger_prune", 1, 1, "(before)", 0, NULL, 0, os_run_ledger_prune},
 };
 

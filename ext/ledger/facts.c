@@ -47,7 +47,7 @@ static const char examples_sql[] =
     " CAST(raw AS BLOB) AS raw, length(CAST(raw AS BLOB)) AS raw_len, CAST(document AS BLOB) AS document,"
     " length(CAST(document AS BLOB)) AS document_len FROM failure WHERE id IN (SELECT id FROM (SELECT id,"
     " row_number() OVER (PARTITION BY status, error_type ORDER BY id) AS nth FROM failure WHERE job = ?1)"
-    " WHERE nth <= ?2) ORDER BY id LIMIT 1000";
+    " WHERE nth <= ?2) ORDER BY file, byte_offset, id LIMIT 1000";
 static const char counts_sql[] =
     "SELECT (SELECT count(*) FROM audit WHERE job = ?1) AS check_count, (SELECT count(*) FROM (SELECT 1 FROM"
     " failure WHERE job = ?1 GROUP BY status, error_type)) AS reason_count LIMIT ?2";

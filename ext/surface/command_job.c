@@ -152,6 +152,12 @@ int os_command_ledger(struct os_command *command, struct os_ledger **ledger) {
   return rc;
 }
 
+int os_command_no_ledger(struct os_command *command, int64_t job) {
+  os_fail(&command->error, OS_ERR_NOT_FOUND, "there is no job %lld, because there is no ledger yet (%s)",
+          (long long)job, os_ledger_path(command->session->ledger));
+  return os_advise(&command->error, "open the database that the job was started from, or set OS_LEDGER");
+}
+
 int os_command_audit(struct os_command *command, const char *step, const char *check, const char *verdict,
                      bool durable, const char *format, ...) {
   char detail[OS_ERROR_TEXT];

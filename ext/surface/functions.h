@@ -47,6 +47,9 @@ int os_run_cancel(struct os_command *command);
 int os_run_pause(struct os_command *command);
 int os_run_continue(struct os_command *command);
 
+/* report_function.c */
+int os_run_report(struct os_command *command);
+
 /* settings_table.c */
 extern const struct os_rows_table os_table_settings;
 extern const struct os_rows_table os_table_connections;

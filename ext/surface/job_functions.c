@@ -12,12 +12,7 @@ static int ask_job(struct os_command *command, const char *word, const char *don
   int rc = os_command_int(command, 0, "job", 1, INT64_MAX, &job);
   if (rc == OS_OK) rc = os_command_ledger(command, &ledger);
   if (rc != OS_OK) return rc;
-  if (ledger == NULL) {
-    os_fail(&command->error, OS_ERR_NOT_FOUND, "there is no job %lld, because there is no ledger yet (%s)",
-            (long long)job, os_ledger_path(command->session->ledger));
-    os_advise(&command->error, "open the database that the job was started from, or set OS_LEDGER");
-    return OS_ERR_NOT_FOUND;
-  }
+  if (ledger == NULL) return os_command_no_ledger(command, job);
   rc = os_ledger_job_ask(ledger, job, word, &command->error);
   if (rc != OS_OK) return rc;
   return os_command_result(command, "success", json_pack("{s:I}", "job", (json_int_t)job), "Job %lld %s.",

@@ -1,6 +1,7 @@
 /* Every allocation fails once: ours through the seam, SQLite's through its own. Each time there is a clean
 ** error, and with memory back the same ledger works. Leaks are AddressSanitizer's to find. */
 #include "ledger_support.h"
+#include "ledger/facts.h"
 
 /* ---- SQLite's allocator, failing on demand ------------------------------------------------------------- */
 
@@ -39,6 +40,7 @@ static int everything(const char *path) {
   int64_t job, file, number;
   struct os_file_past past;
   char word[16], *original = NULL, *ours = NULL;
+  json_t *facts = NULL;
   bool last;
   int rc;
   struct os_job_begin begin = {.kind = "bulk_load", .arguments = "{\"options\":{\"dry_run\":false}}"};
@@ -67,9 +69,11 @@ static int everything(const char *path) {
   STEP(os_ledger_job_ask(ledger, job, "pause", &test_error));
   STEP(os_ledger_tune_release(ledger, "uu", job, &last, &original, &ours, &test_error));
   STEP(os_ledger_tune_orphans(ledger, "e", no_restore, NULL, &test_error));
+  STEP(os_ledger_job_facts(ledger, job, &facts, &test_error));
   STEP(os_ledger_job_finish(ledger, job, "success", &figures, NULL, NULL, &test_error));
   STEP(os_ledger_prune(ledger, "2000-01-01", &number, &test_error));
 done:
+  json_decref(facts);
   os_free(original);
   os_free(ours);
   os_ledger_free(ledger);
