@@ -93,7 +93,7 @@ print(db.execute("SELECT count(*) FROM os_jobs WHERE kind = 'bulk_load' AND stat
 
 
 @pytest.mark.skipif("san" in os.environ.get("OS_TEST_SANITIZER", ""),
-                    reason="SQLite's allocator has a lock that no fork waits for; a slow build is caught in it too often")
+                    reason="the sanitizer's allocator has locks that no fork waits for")
 def test_children_forked_while_another_thread_loads(box, plain, target):
     """Each fork finds the ledger at rest, whatever the other thread does; the jobs of all are in it afterwards."""
     code = """
