@@ -21,9 +21,13 @@ A rule is a dict (or keyword arguments of Proxy.rule()):
 FAULTS
     pass                                    forward untouched (ends the search for a rule)
     cut_before                              read the request, forward nothing, drop the connection
-    cut_request                             drop the connection when half of the body was read
+    cut_request  part (0.5)                 drop the connection when so much of the body was read
     cut_after                               forward, wait for the answer, then drop the connection: answer lost
     cut_answer                              forward, send half of the answer's body, drop the connection
+    cut_head                                forward, send half of the answer's head, drop the connection
+    drip        seconds, pieces (20)        forward, then give the answer in small pieces over so many seconds
+    chunked     cut (False)                 forward, answer in chunks; cut: without the last of them
+    answer_twice  seconds (0)               forward, give the answer, and after a while give it once more, unasked
     status      code, body, headers         answer with this status without forwarding; 429, 502, 503 … have bodies
                                             as OpenSearch, or a load balancer (html=True), sends them
     status_after  the same                  forward first (the work is done), then answer with this status
@@ -33,19 +37,24 @@ FAULTS
     duplicate   answer ("first"/"second")   forward twice, one after the other, and give one of the answers
     limit       bytes                       413 for a body that is longer, as a server with a limit does; else forward
     items       status, percent or match,   some items of a _bulk come back with `status`. sent=False: they are not
-                sent (False), error         forwarded; sent=True: they were indexed all the same
+                sent (False), error         forwarded; sent=True: they were indexed all the same. statuses: a list,
+                                            one drawn for each
     lie         kind                        a complete answer that is wrong: short, long, empty, html, text,
-                                            truncated, array, no_items, gigantic (bytes: 200 MB)
+                                            truncated, array, no_items, object, no_status, binary, bad_gzip,
+                                            foreign_type, headers (bytes: 2 MB), bomb and gigantic (bytes: 200 MB)
+    renegotiate                             with TLS: ask the client for new keys, then answer
 
-Refuse connections for a while: Proxy.refuse(seconds). As a program: proxy.py --help (rules and log over HTTP on
-the control port).
+Refuse connections for a while: Proxy.refuse(seconds). TLS: Proxy(..., tls=(certificate, key)); Proxy.certificate(pair)
+shows another one from the next handshake on. As a program: proxy.py --help (rules and log over HTTP on the control port).
 """
 import argparse
+import ctypes
 import gzip
 import json
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -195,6 +204,18 @@ class Wire:
         if body:
             self.sock.sendall(body)
 
+    def renew_keys(self):
+        """TLS 1.3: new keys in both directions; 1.2: a renegotiation. Python's module has neither, so libssl is asked; the
+        pointer to its object follows the head of ours and one reference (CPython 3.11, Modules/_ssl.c, PySSLSocket)."""
+        library = ctypes.CDLL("libssl.so.3")
+        handle = ctypes.c_void_p(ctypes.c_void_p.from_address(id(self.sock._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)).value)
+        if self.sock.version() == "TLSv1.3":
+            asked = library.SSL_key_update(handle, 1)  # SSL_KEY_UPDATE_REQUESTED
+        else:
+            asked = library.SSL_renegotiate(handle)
+        if asked != 1 or library.SSL_do_handshake(handle) != 1:
+            raise ConnectionError("no new keys")
+
     def close(self, reset=False):
         try:
             if reset:  # RST instead of FIN, as a crashed peer or a firewall does
@@ -283,6 +304,53 @@ def fault_delay_answer(x, rule):
     x.answer(message)
 
 
+def fault_cut_head(x, rule):
+    message = x.forward()
+    head = message.bytes()
+    x.client.sock.sendall(head[:len(head) // 2])
+    raise Cut
+
+
+def fault_drip(x, rule):
+    message = x.forward()
+    data = message.bytes() + (message.body if x.method != "HEAD" else b"")
+    size = max(1, len(data) // int(rule.get("pieces", 20)))
+    for at in range(0, len(data), size):
+        x.client.sock.sendall(data[at:at + size])
+        x.proxy.wait(float(rule.get("seconds", 1)) / int(rule.get("pieces", 20)))
+
+
+def fault_chunked(x, rule):
+    message = x.forward()
+    x.detail["status"] = int(message.first.split(" ")[1])
+    if x.method == "HEAD" or x.detail["status"] in (204, 304):
+        x.answer(message)
+        return
+    head = [message.first] + ["%s: %s" % h for h in message.headers if h[0].lower() not in ("content-length", "transfer-encoding")]
+    x.client.sock.sendall(("\r\n".join(head + ["transfer-encoding: chunked"]) + "\r\n\r\n").encode("latin-1"))
+    at = 0
+    while at < len(message.body):
+        piece = message.body[at:at + x.rng.randint(1, 4000)]
+        x.client.sock.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
+        at += len(piece)
+    if rule.get("cut"):
+        raise Cut
+    x.client.sock.sendall(b"0\r\n\r\n")
+
+
+def fault_answer_twice(x, rule):
+    message = x.forward()
+    x.answer(message)
+    x.proxy.wait(rule.get("seconds", 0))
+    x.answer(message)
+
+
+def fault_renegotiate(x, rule):
+    if isinstance(x.client.sock, ssl.SSLSocket):
+        x.client.renew_keys()
+    x.answer(x.forward())
+
+
 def fault_hang(x, rule):
     x.proxy.wait(rule.get("seconds", 60))
     raise Cut
@@ -296,7 +364,7 @@ def fault_duplicate(x, rule):
 
 def fault_items(x, rule):
     """Give some items back as failed. Positions stay, as in a real answer."""
-    status = int(rule.get("status", 429))
+    statuses = rule.get("statuses") or [int(rule.get("status", 429))]
     items = parse_bulk(x.request.plain_body())
     pattern = re.compile(rule["match"].encode()) if rule.get("match") else None
     chosen = set()
@@ -320,13 +388,14 @@ def fault_items(x, rule):
         took, answered = tree.get("took", 1), tree.get("items")
         if answered is None:
             raise RuntimeError("the answer has no items: filter_path leaves them out, items cannot be rewritten")
-    kind, reason = ITEM_ERRORS.get(status, ("fault_injected_exception", "fault injected"))
-    kind = rule.get("error", kind)
     out, given = [], iter(answered)
     for i, (action, _) in enumerate(items):
         entry = next(given) if (rule.get("sent") or i not in chosen) else None
         if i in chosen:
             name, meta = action_of(action)
+            status = x.rng.choice(statuses)
+            kind, reason = ITEM_ERRORS.get(status, ("fault_injected_exception", "fault injected"))
+            kind = rule.get("error", kind)
             value = {"_index": meta.get("_index", "x"), "status": status, "error": {"type": kind, "reason": reason}}
             if "_id" in meta:
                 value["_id"] = meta["_id"]
@@ -357,6 +426,25 @@ def fault_lie(x, rule):
         message.set_body(b"[]")
     elif kind == "no_items":
         message.set_body(b'{"took":1,"errors":false}')
+    elif kind == "object":
+        message.set_body(b'{"acknowledged":true}')
+    elif kind == "no_status":
+        tree = json.loads(body)
+        for item in tree.get("items", [])[-1:]:
+            next(iter(item.values())).pop("status", None)
+        message.set_body(json.dumps(tree).encode())
+    elif kind == "binary":
+        message.set_body(x.rng.randbytes(len(body) + 1))
+    elif kind == "bad_gzip":
+        message.set_body(b"\x1f\x8b\x08\x00" + x.rng.randbytes(200))
+        message.headers.append(("content-encoding", "gzip"))
+    elif kind == "foreign_type":
+        message.set_body(body, "application/octet-stream")
+    elif kind == "headers":
+        message.headers += [("x-noise-%d" % n, "y" * 1000) for n in range(int(rule.get("bytes", 2 << 20)) // 1000)]
+    elif kind == "bomb":
+        message.set_body(gzip.compress(body.rstrip()[:-1] + b',"padding":"' + b"x" * int(rule.get("bytes", 200 << 20)) + b'"}', 1))
+        message.headers.append(("content-encoding", "gzip"))
     elif kind == "gigantic":
         size = int(rule.get("bytes", 200 << 20))
         head = body.rstrip()[:-1] + b',"padding":"'
@@ -381,7 +469,7 @@ FAULTS["cut_request"] = fault_cut_before  # recognised while reading; see Proxy.
 class Proxy:
     """Proxy(upstream, seed).start(); .url; .rule(...); .log; .stop(). Also a context manager."""
 
-    def __init__(self, upstream, port=0, seed=1, rules=(), keep_bodies=False, log_file=None):
+    def __init__(self, upstream, port=0, seed=1, rules=(), keep_bodies=False, log_file=None, tls=None, oldest=None):
         parts = urllib.parse.urlsplit(upstream)
         if parts.scheme != "http":
             raise ValueError("only http:// upstreams: %s" % upstream)
@@ -396,6 +484,10 @@ class Proxy:
         self.pool = []
         self.busy = 0  # requests on their way to the node
         self.started = time.time()
+        self.context = None
+        self.oldest = oldest  # True: no TLS newer than 1.2
+        if tls:
+            self.certificate(tls)
         for rule in rules:
             self.rule(**rule)
 
@@ -413,6 +505,16 @@ class Proxy:
         self._listen()
         return self
 
+    def certificate(self, pair, drop=False):
+        """The (certificate, key) shown from the next handshake on; drop: all connections end now."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if self.oldest:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(*pair)
+        self.context = context
+        if drop:
+            self._drop_clients()
+
     def _close_all(self):
         listener, self.listener = self.listener, None
         if listener:
@@ -421,17 +523,21 @@ class Proxy:
             except OSError:
                 pass
             listener.close()
+        self._drop_clients()
+        with self.lock:
+            pool, self.pool = self.pool, []
+        for wire in pool:
+            wire.close()
+
+    def _drop_clients(self):
         with self.lock:
             clients, self.clients = self.clients, set()
-            pool, self.pool = self.pool, []
         for wire in clients:
             try:
                 wire.sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
             wire.close(reset=True)
-        for wire in pool:
-            wire.close()
 
     def stop(self):
         self.stopping.set()
@@ -444,7 +550,7 @@ class Proxy:
 
     @property
     def url(self):
-        return "http://127.0.0.1:%d" % self.port
+        return "%s://127.0.0.1:%d" % ("https" if self.context else "http", self.port)
 
     def wait(self, seconds):
         self.stopping.wait(float(seconds))
@@ -520,6 +626,14 @@ class Proxy:
             threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
     def _serve(self, sock):
+        if self.context:
+            try:
+                sock.settimeout(10)
+                sock = self.context.wrap_socket(sock, server_side=True)
+                sock.settimeout(None)
+            except (OSError, ValueError):  # a client that refuses the certificate
+                sock.close()
+                return
         wire = Wire(sock)
         with self.lock:
             self.clients.add(wire)
@@ -551,7 +665,7 @@ class Proxy:
                      "path": path, "fault": rule["fault"] if rule else "pass"}
             self.log.append(entry)
         if rule and rule["fault"] == "cut_request":
-            wire.read_exactly(int(get.get("content-length", 0)) // 2)
+            wire.read_exactly(int(int(get.get("content-length", 0)) * rule.get("part", 0.5)))
             self._note(entry)
             raise Cut
         request = Message(first, headers, wire.read_body(headers))

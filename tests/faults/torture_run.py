@@ -20,14 +20,37 @@ from harness.checker import canonical
 from harness.cluster import Cluster
 from harness.paths import EXTENSION, SQLITE3
 from harness.shell import Running, clean_environment, sql_text
+from harness.servers import Certificates
 from proxy import Proxy
+import powercut
+import shim
 
 LIFE_SECONDS = 90
+NAME = "torture.test"
 FIGURES = ("created", "updated", "noop", "already", "failed", "skipped")
 
 
 class Violation(Exception):
     """Something that must never be."""
+
+
+class Authority:
+    """Certificates for the proxy, made once for a whole campaign."""
+    _made, _lock = None, threading.Lock()
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="torture-tls-")
+        maker = Certificates(Path(self.folder.name))
+        self.ca, san = maker.ca, "IP:127.0.0.1,DNS:" + NAME
+        self.good, self.renew = maker.server("good", san), maker.server("renewed", san)
+        self.expire = maker.server("old", san, expired=True)
+        self.stranger = (maker.other_ca, maker.other_ca.replace(".pem", ".key"))
+
+    @classmethod
+    def get(cls):
+        with cls._lock:
+            cls._made = cls._made or cls()
+            return cls._made
 
 
 class Run:
@@ -37,7 +60,7 @@ class Run:
         self.say = say or (lambda text: None)
         self.keep = keep
         self.folder = None
-        self.lives = 0
+        self.lives = self.processes = 0
 
     def run(self):
         """Violation when something is wrong. Gives the number of lives that it took."""
@@ -46,7 +69,8 @@ class Run:
             (self.folder / "data").mkdir(parents=True, exist_ok=True)
             self._clear()
             try:
-                with Proxy(self.plain.url, seed=self.plan.seed, rules=self.plan.rules) as self.proxy:
+                pair = Authority.get().good if self.plan.tls else None
+                with Proxy(self.plain.url, seed=self.plan.seed, rules=self.plan.rules, tls=pair, oldest=self.plan.tls == "1.2") as self.proxy:
                     self._loads()
             finally:
                 if not self.keep:
@@ -57,8 +81,28 @@ class Run:
         self.plain.call("DELETE", "/%s,%s-*?ignore_unavailable=true" % (self.index, self.index), allowed=(404,))
 
     # ---- the process ------------------------------------------------------------------------------------------
-    def _start(self, script, endpoint):
-        env = clean_environment(self.folder, {"OPENSEARCH_ENDPOINT": endpoint, "LOG_LEVEL": "OFF", **self.plan.environment})
+    def _machine(self, power=False):
+        """What the plan wants of the machine, as variables of a process."""
+        plan, faults, env = self.plan, {}, {}
+        self.processes += 1
+        if plan.dns:
+            percent = 0 if self.faults_end.is_set() else plan.dns
+            faults["dns"] = "%s:%d:%d" % (NAME, percent, plan.seed * 131 + self.processes)
+        if plan.clock:
+            faults["clock"] = plan.clock
+        if power:
+            faults["oplog"] = "%s:app.db-ledger" % (self.folder / "oplog")
+        if plan.tls:
+            env["CA_BUNDLE"] = Authority.get().ca
+        return {**env, **shim.environment(**faults)}
+
+    def _start_behind(self, script, power=False):
+        """A process that sees the cluster through the proxy."""
+        endpoint = self.proxy.url.replace("127.0.0.1", NAME) if self.plan.dns else self.proxy.url
+        return self._start(script, endpoint, self._machine(power))
+
+    def _start(self, script, endpoint, machine=None):
+        env = clean_environment(self.folder, {"OPENSEARCH_ENDPOINT": endpoint, "LOG_LEVEL": "OFF", **self.plan.environment, **(machine or {})})
         argv = [SQLITE3, "-batch", "-bail", "-cmd", ".load %s" % EXTENSION, "app.db"]
         return Running(argv, script, str(self.folder), env)
 
@@ -78,7 +122,7 @@ class Run:
         self.chance = {}  # the same of records that a fault refused although an earlier request may have brought them
         for step in plan.steps:
             self.first_job = self._newest_job()
-            plan.write(self.folder / "data", step.files)
+            plan.write(self.folder / "data", step)
             job = self._finish_load(step)
             self._check_job(step, job)
             self._check(step)
@@ -101,16 +145,23 @@ class Run:
 
     def _refuse_now_and_then(self):
         def watch():
-            for count, seconds in sorted(self.plan.refusals):
-                while len(self.proxy.calls("bulk")) < count:
+            events = [(count, "refuse", seconds) for count, seconds in self.plan.refusals] + self.plan.certificates
+            for count, what, seconds in sorted(events):
+                while len(self.proxy.calls("bulk")) < count and not self.faults_end.is_set():
                     if self.proxy.stopping.wait(0.02):
                         return
                 if self.faults_end.is_set():
                     return
-                self.proxy.refuse()
-                self.proxy.wait(seconds)
-                if not self.proxy.stopping.is_set():
-                    self.proxy.accept_again()
+                if what == "refuse":
+                    self.proxy.refuse()
+                    self.proxy.wait(seconds)
+                    if not self.proxy.stopping.is_set():
+                        self.proxy.accept_again()
+                    continue
+                self.proxy.certificate(getattr(Authority.get(), what), drop=True)
+                if what != "renew":
+                    self.proxy.wait(seconds)
+                    self.proxy.certificate(Authority.get().good)
         self.faults_end = threading.Event()
         self.watcher = threading.Thread(target=watch, daemon=True)
         self.watcher.start()
@@ -122,16 +173,17 @@ class Run:
     def _command(self, step, life):
         """The first life runs the load; later ones go on with what was begun, or begin anew where nothing was."""
         options = dict(step.options)
-        if life:
+        if life and not self.from_the_start:
             begun = self.query("SELECT count(*) AS n FROM os_job_files WHERE job > %d AND status <> 'skipped'" % self.first_job)[0]["n"]
             if begun and not (step.again and step.mode in ("upsert", "fresh")):
                 options["mode"] = "resume"
                 options.pop("allow_again", None)
-        return "SELECT os_bulk_load('data', %s, %s);" % (sql_text(self.index), sql_text(options))
+        return "SELECT os_bulk_load(%s, %s, %s);" % (sql_text(self.plan.source(step)), sql_text(self.index), sql_text(options))
 
     def _finish_load(self, step):
         """Lives until one ends well; gives the row of its job."""
         plan, kills = self.plan, list(step.kills)
+        self.from_the_start = False
         for life in range(plan.faulty_lives + 3):
             last = life >= plan.faulty_lives
             if last:
@@ -141,7 +193,11 @@ class Run:
             result = self._live(script, None if last or not kills else kills.pop(0))
             self.say("life %d: %s\n  exit %s after %.1f s, %d bulk requests so far\n  %s" % (
                 life, script, result.code, result.seconds, len(self.proxy.calls("bulk")), (result.out + result.err).strip()[:600]))
-            self._check_end(result, last)
+            # what a fresh was emptying when it died is told, and nobody guesses what the rest of the index is
+            self.from_the_start = step.options["mode"] in ("fresh", "auto") and "load with mode fresh once more" in result.err
+            if self.from_the_start:
+                step.options["mode"] = "fresh"
+            self._check_end(result, last and not self.from_the_start)
             if result.code == 0:
                 rows = self.query("SELECT * FROM os_jobs WHERE kind = 'bulk_load' ORDER BY job DESC LIMIT 1")
                 return rows[0]
@@ -152,29 +208,40 @@ class Run:
         self.proxy.clear()
         while self.proxy.listener is None:
             time.sleep(0.05)
+        if self.plan.tls:
+            self.watcher.join()
+            self.proxy.certificate(Authority.get().good)
 
     def _live(self, script, kill):
-        running = self._start(script, self.proxy.url)
+        power = kill is not None and kill.signal == "POWER"
+        ledger = [self.folder / ("app.db-ledger" + end) for end in ("", "-wal", "-journal")]
+        before = powercut.snapshot(ledger) if power else None
+        running = self._start_behind(script, power)
         if kill is None:
             try:
                 return running.finish(LIFE_SECONDS)
             except AssertionError as error:
                 raise Violation("a load hangs: %s" % error) from None
-        seen, started = len(self.proxy.calls("bulk")), time.monotonic()
+        kind = "bulk" if kill.when == "bulk" else None
+        seen, started = len(self.proxy.calls(kind)), time.monotonic()
         while running.process.poll() is None and time.monotonic() - started < LIFE_SECONDS:
-            if kill.when == "bulk" and len(self.proxy.calls("bulk")) - seen >= kill.amount:
+            if kill.when != "ms" and len(self.proxy.calls(kind)) - seen >= kill.amount:
                 break
             if kill.when == "ms" and (time.monotonic() - started) * 1000 >= kill.amount:
                 break
             time.sleep(0.003)
         if running.process.poll() is None:
-            self.say("%s after %d requests" % (kill.signal, len(self.proxy.calls("bulk")) - seen))
-            running.process.send_signal(getattr(signal, kill.signal))
+            self.say("%s after %d requests" % (kill.signal, len(self.proxy.calls(kind)) - seen))
+            running.process.send_signal(signal.SIGKILL if power else getattr(signal, kill.signal))
         try:
             result = running.finish(15)
         except AssertionError as error:
             raise Violation("no end after %s: %s" % (kill.signal, error)) from None
         result.killed = True
+        if power and result.code == -signal.SIGKILL:
+            lost = powercut.cut(self.folder / "oplog", before, "%s %s" % (self.plan.seed, self.lives))
+            self.say("the power was cut: %d writes to the ledger are lost" % lost)
+        (self.folder / "oplog").unlink(missing_ok=True)
         # what a dead process had sent may still be carried out; no client can hinder a server from that
         while self.proxy.busy:
             time.sleep(0.01)
@@ -207,7 +274,8 @@ class Run:
         if job["files_done"] != job["files"]:
             raise Violation("job %s: %s of %s files done" % (job["job"], job["files_done"], job["files"]))
         rows = self.query("SELECT sum(documents_created) AS created, sum(documents_already) AS already FROM os_jobs WHERE job > %d" % self.first_job)
-        if self.plan.ids in ("computed", "none") and not step.again and rows[0]["created"] > len(self.plan.records):
+        most = sum(map(len, self.plan.changed.values())) if step.mode == "changed" else len(self.plan.records)
+        if self.plan.ids in ("computed", "none") and not step.again and (rows[0]["created"] or 0) > most:
             raise Violation("more created (%s) than there are records" % rows[0]["created"])
         status = self.query("SELECT file, status, error FROM os_job_files WHERE job = %s AND status NOT IN ('success', 'partial', 'skipped')" % job["job"])
         if status:
@@ -266,6 +334,9 @@ class Run:
         if step.mode == "grow" and plan.op == "index":
             step_creates = False
         trouble = []
+        if step.mode == "changed":
+            self._check_changed(step)
+            names = ()
         last = {r.id: r.tag for name in sorted(names) for r in plan.of_file(name)}
         for r in (r for name in sorted(names) for r in plan.of_file(name)):
             row = dead.get(r.tag)
@@ -284,6 +355,9 @@ class Run:
             self.chance.pop(r.id, None)
             if r.id is None:
                 state[r.tag] = (r.doc, copies)
+            elif plan.versions:
+                if state.get(r.id, {}).get("v", 0) < r.doc["v"]:
+                    state[r.id] = r.doc
             elif step_creates and r.id in state and state[r.id] != r.doc:
                 trouble.append("%s: neither created (%s is %s) nor in dlq_failures" % (r.tag, r.id, state[r.id].get("tag")))
             elif plan.op == "update":
@@ -293,6 +367,15 @@ class Run:
         trouble += self._compare()
         if trouble:
             raise Violation("%d things are wrong:\n  %s" % (len(trouble), "\n  ".join(trouble[:8])))
+
+    def _check_changed(self, step):
+        """What a file had brought is gone (replace) or stays (append), and what stands in it now is there."""
+        for name, records in self.plan.changed.items():
+            for r in self.plan.of_file(name):
+                if step.options["on_changed"] == "replace":
+                    self.state.pop(r.tag)
+            for r in records:
+                self.state[r.tag] = (r.doc, self.state[r.tag][1] + 1 if r.tag in self.state else 1)
 
     def _compare(self):
         trouble, seen = [], collections.Counter()
@@ -323,7 +406,7 @@ class Run:
         before = self.dead()
         if not before:
             return
-        result = self._start("SELECT os_retry_failures();", self.proxy.url).finish(LIFE_SECONDS)
+        result = self._start_behind("SELECT os_retry_failures();").finish(LIFE_SECONDS)
         self.say("retry of %d: %r" % (len(before), result))
         if result.code < 0 or result.code > 0 and "refused" not in result.err:
             raise Violation("os_retry_failures failed: %r" % result)
