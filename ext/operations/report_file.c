@@ -12,12 +12,12 @@
 #include "operations/report_page.h"
 
 static int cannot(const char *path, int number, struct os_error *error) {
-  os_fail(error, OS_ERR_IO, "the report cannot be written to '%s': %s", path, os_errno_text(number));
+  os_fail(error, OS_ERR_IO, "the report cannot be written to '%.900s': %s", path, os_errno_text(number));
   return os_advise(error, "give the path of a file in a folder that you can write, as the second argument");
 }
 
 static int refuse(const char *path, const char *what, struct os_error *error) {
-  os_fail(error, OS_ERR_GUARD, "'%s' %s, so no report is written there", path, what);
+  os_fail(error, OS_ERR_GUARD, "'%.900s' %s, so no report is written there", path, what);
   return os_advise(error, "give the path of a new file, or of an earlier report");
 }
 
