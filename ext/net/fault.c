@@ -253,6 +253,8 @@ void os_transfer_fault(const struct os_http_transfer *transfer, CURLcode code, b
     else if (transfer->answer_too_large)
       os_fail(error, OS_ERR_ANSWER, "the answer of %s is larger than the %zu bytes accepted", url,
               transfer->max_answer);
+    else if (transfer->foreign_answer)
+      os_fail(error, OS_ERR_ANSWER, "%s, or what stands before it, gave the answer to another request", url);
     else /* a decoder of libcurl refused what it was given */
       os_fail(error, OS_ERR_ANSWER, "the answer of %s is damaged", url);
     break;

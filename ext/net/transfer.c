@@ -9,6 +9,8 @@
 ** change something get a fresh connection for the same reason: libcurl never repeats on those.
 */
 #include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -77,6 +79,28 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg) {
     return 0;
   }
   return len;
+}
+
+/* Neighbours on a connection need different marks; few in all, because servers keep each apart in their logs. */
+static void make_mark(char *mark, size_t size) {
+  static atomic_uint drawn;
+  snprintf(mark, size, "sqlite-opensearch-%u", atomic_fetch_add(&drawn, 1) % 64);
+}
+
+/* A balancer that is out of step gives the answer to an earlier request. OpenSearch sends X-Opaque-Id back as it
+** came; an answer without it says nothing. Stopping here also makes libcurl close the connection. */
+static size_t check_mark(char *line, size_t size, size_t count, void *arg) {
+  static const char name[] = "x-opaque-id:";
+  struct os_http_transfer *transfer = arg;
+  size_t len = size * count, at = sizeof name - 1, end = len, own = strlen(transfer->mark);
+  for (size_t i = 0; i < sizeof name - 1; i++)
+    if (i == len || os_to_lower(line[i]) != name[i]) return len;
+  while (at < end && line[at] == ' ')
+    at++;
+  while (end > at && (line[end - 1] == '\r' || line[end - 1] == '\n' || line[end - 1] == ' '))
+    end--;
+  transfer->foreign_answer = end - at != own || memcmp(line + at, transfer->mark, own) != 0;
+  return transfer->foreign_answer ? 0 : len;
 }
 
 /* ---- options ---- */
@@ -183,7 +207,7 @@ static CURLcode set_headers(CURL *easy, struct os_http_transfer *transfer) {
   CURLcode code = CURLE_OK;
   const struct os_http_call *call = transfer->call;
   const struct os_endpoint *endpoint = call->endpoint;
-  char content_type[160];
+  char content_type[160], opaque[64];
   /* "Name:" alone removes a header. Waiting for "100 Continue" would cost a round trip for each batch. */
   bool added = add_header(transfer, "Expect:");
   if (call->body_len) {
@@ -200,6 +224,9 @@ static CURLcode set_headers(CURL *easy, struct os_http_transfer *transfer) {
                     (endpoint->compress == OS_COMPRESS_AUTO && !os_endpoint_is_loopback(endpoint));
   /* The option makes libcurl decode whatever comes compressed; the header alone decides what is asked for. */
   if (!wants_gzip) added = added && add_header(transfer, "Accept-Encoding: identity");
+  make_mark(transfer->mark, sizeof transfer->mark);
+  snprintf(opaque, sizeof opaque, "X-Opaque-Id: %s", transfer->mark);
+  added = added && add_header(transfer, opaque);
   if (!added) return CURLE_OUT_OF_MEMORY;
   SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
   SET(CURLOPT_HTTPHEADER, transfer->headers);
@@ -263,7 +290,7 @@ bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call 
   reset_answer(call);
   transfer->call = call;
   transfer->body_at = 0;
-  transfer->answer_too_large = transfer->no_memory = false;
+  transfer->answer_too_large = transfer->no_memory = transfer->foreign_answer = false;
   transfer->max_answer = call->max_answer ? call->max_answer : DEFAULT_MAX_ANSWER;
   transfer->started = os_clock_monotonic();
   transfer->detail[0] = '\0';
@@ -275,6 +302,8 @@ bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call 
   SET(CURLOPT_ERRORBUFFER, transfer->detail);
   SET(CURLOPT_WRITEFUNCTION, take_answer);
   SET(CURLOPT_WRITEDATA, transfer);
+  SET(CURLOPT_HEADERFUNCTION, check_mark);
+  SET(CURLOPT_HEADERDATA, transfer);
   if (code == CURLE_OK) code = set_url(easy, call);
   if (code == CURLE_OK) code = set_connection(easy, call);
   if (code == CURLE_OK) code = set_tls(easy, call->endpoint);

@@ -15,7 +15,9 @@ struct os_http_transfer {
   struct os_http_call *call;  /* borrowed while it runs */
   size_t body_at;             /* bytes of the body that libcurl has taken */
   size_t max_answer;          /* cap in force */
+  char mark[32];              /* X-Opaque-Id of the request in hand */
   bool answer_too_large;
+  bool foreign_answer;                   /* it came back with another mark */
   bool no_memory;                        /* the answer could not be kept */
   double started;                        /* os_clock_monotonic() */
   struct os_http_transfer *next, **link; /* in the list of running ones, or (next) in the pool */

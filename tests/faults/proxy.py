@@ -27,6 +27,7 @@ FAULTS
     cut_head                                forward, send half of the answer's head, drop the connection
     drip        seconds, pieces (20)        forward, then give the answer in small pieces over so many seconds
     chunked     cut (False)                 forward, answer in chunks; cut: without the last of them
+    stale                                   do not forward, and give the last bulk answer of this connection once more
     answer_twice  seconds (0)               forward, give the answer, and after a while give it once more, unasked
     status      code, body, headers         answer with this status without forwarding; 429, 502, 503 … have bodies
                                             as OpenSearch, or a load balancer (html=True), sends them
@@ -147,6 +148,7 @@ class Wire:
         self.sock = sock
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.rest = b""
+        self.last = None  # the answer of the last bulk request
 
     def _more(self):
         data = self.sock.recv(1 << 18)
@@ -241,6 +243,8 @@ class Exchange:
             body, body_len = b"", body_len if body_len is not None else len(message.body)
         self.detail["status"] = int(message.first.split(" ")[1])
         self.client.send(message, body, body_len)
+        if self.kind == "bulk":
+            self.client.last = message
 
 
 def made_answer(code, body, content_type="application/json; charset=UTF-8", headers=()):
@@ -343,6 +347,10 @@ def fault_answer_twice(x, rule):
     x.answer(message)
     x.proxy.wait(rule.get("seconds", 0))
     x.answer(message)
+
+
+def fault_stale(x, rule):
+    x.answer(x.client.last or x.forward())
 
 
 def fault_renegotiate(x, rule):

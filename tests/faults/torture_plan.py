@@ -34,7 +34,7 @@ Step = namedtuple("Step", "mode options files kills again")   # mode: what the l
 BULK_FAULTS = (
     (3, dict(fault="cut_before")), (4, dict(fault="cut_request", part=[0, 1])), (6, dict(fault="cut_after")), (4, dict(fault="cut_answer")),
     (2, dict(fault="cut_head")), (2, dict(fault="chunked")), (2, dict(fault="chunked", cut=True)), (2, dict(fault="drip", seconds=[0.1, 0.5])),
-    (3, dict(fault="answer_twice", seconds=[0, 0.02])),
+    (3, dict(fault="answer_twice", seconds=[0, 0.02])), (3, dict(fault="stale")),
     (3, dict(fault="status", code=429)), (1, dict(fault="status", code=429, headers={"Retry-After": "1"})),
     (3, dict(fault="status", code=503)), (1, dict(fault="status", code=500)), (2, dict(fault="status", code=502, html=True)),
     (2, dict(fault="status_after", code=504)), (2, dict(fault="status_after", code=429)), (2, dict(fault="status_after", code=503)),
@@ -301,6 +301,8 @@ class Plan:
             rule.update(times=rng.randint(1, 2))
         gentle = rule["fault"] in ("items", "duplicate", "delay_answer")
         rule.setdefault("times", 1 if rule.get("kind") == "gigantic" else rng.randint(1, 40 if gentle else 8))
+        if rule.get("code") == 413:  # each halves all that comes after it
+            rule["times"] = min(rule["times"], 3)
         rule["share"] = round(rng.uniform(0.05, 0.6), 2)
         rule["skip"] = rng.choice((0, 0, 0, rng.randint(1, 20)))
         return rule

@@ -121,7 +121,7 @@ class Run:
         self.state = collections.OrderedDict(self.before)  # own id, or tag: what the index should hold
         self.chance = {}  # the same of records that a fault refused although an earlier request may have brought them
         for step in plan.steps:
-            self.first_job = self._newest_job()
+            self.first_job = self.counted_from = self._newest_job()
             plan.write(self.folder / "data", step)
             job = self._finish_load(step)
             self._check_job(step, job)
@@ -189,6 +189,8 @@ class Run:
             if last:
                 self._end_faults()
             script = self._command(step, life)
+            if step.mode == "fresh" and '"resume"' not in script:
+                self.counted_from = self._newest_job()  # what an earlier life created is deleted
             self.lives += 1
             result = self._live(script, None if last or not kills else kills.pop(0))
             self.say("life %d: %s\n  exit %s after %.1f s, %d bulk requests so far\n  %s" % (
@@ -218,10 +220,7 @@ class Run:
         before = powercut.snapshot(ledger) if power else None
         running = self._start_behind(script, power)
         if kill is None:
-            try:
-                return running.finish(LIFE_SECONDS)
-            except AssertionError as error:
-                raise Violation("a load hangs: %s" % error) from None
+            return self._end_of(running)
         kind = "bulk" if kill.when == "bulk" else None
         seen, started = len(self.proxy.calls(kind)), time.monotonic()
         while running.process.poll() is None and time.monotonic() - started < LIFE_SECONDS:
@@ -246,6 +245,18 @@ class Run:
         while self.proxy.busy:
             time.sleep(0.01)
         return result
+
+    def _end_of(self, running):
+        """A load is slow as long as it sends requests, and hangs when it does nothing any more."""
+        seen, since = len(self.proxy.calls()), time.monotonic()
+        while running.process.poll() is None and time.monotonic() - since < LIFE_SECONDS and time.monotonic() - running.started < 6 * LIFE_SECONDS:
+            time.sleep(0.01)
+            if len(self.proxy.calls()) > seen:
+                seen, since = len(self.proxy.calls()), time.monotonic()
+        try:
+            return running.finish(1)
+        except AssertionError as error:
+            raise Violation("a load hangs: %s" % error) from None
 
     def _check_end(self, result, last):
         if result.code < 0 and not getattr(result, "killed", False):
@@ -273,7 +284,7 @@ class Run:
             raise Violation("job %s is %s with %s refused" % (job["job"], job["status"], job["documents_failed"]))
         if job["files_done"] != job["files"]:
             raise Violation("job %s: %s of %s files done" % (job["job"], job["files_done"], job["files"]))
-        rows = self.query("SELECT sum(documents_created) AS created, sum(documents_already) AS already FROM os_jobs WHERE job > %d" % self.first_job)
+        rows = self.query("SELECT sum(documents_created) AS created, sum(documents_already) AS already FROM os_jobs WHERE job > %d" % self.counted_from)
         most = sum(map(len, self.plan.changed.values())) if step.mode == "changed" else len(self.plan.records)
         if self.plan.ids in ("computed", "none") and not step.again and (rows[0]["created"] or 0) > most:
             raise Violation("more created (%s) than there are records" % rows[0]["created"])

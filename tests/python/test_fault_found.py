@@ -3,6 +3,9 @@ import json
 
 import pytest
 
+import datasets
+from harness.checker import assert_exactly_once
+
 
 def versioned(box, name, versions):
     return box.file(name, "".join(json.dumps({"_id": key, "v": v, "n": v}) + "\n" for key, v in versions.items()))
@@ -22,3 +25,17 @@ def test_fresh_with_versions_is_not_refused_by_what_it_deleted(box, plain, index
     assert plain.documents(index) == {"k%d" % i: {"v": 10 + i, "n": 10 + i} for i in range(50)}
     again = box.load(source, index, mode="upsert", version_field="v")["response"]
     assert (again["created"], again["skipped"]) == (0, 50), "versions still decide"
+
+
+@pytest.mark.parametrize("fault", [dict(fault="stale", skip=1, times=3), dict(fault="answer_twice", seconds=0.02, times=4)], ids=["stale", "twice"])
+def test_the_answer_to_another_request_is_not_taken(through, proxy, plain, index, fault):
+    """A balancer out of step gives an answer a second time: what the second request brought is not acknowledged by it."""
+    docs = datasets.products(1000)
+    plain.create(index, datasets.PRODUCTS)
+    datasets.write(through / "p.ndjson", docs)
+    proxy.rule(**fault)
+    result = through.load("p.ndjson", index, batch_size=100, max_workers=1, validate="none")
+    assert result["status"] == "success"
+    assert_exactly_once(plain, index, docs)
+    if fault["fault"] == "stale":
+        assert proxy.rules[0]["fired"] == 3 and result["response"]["retries"] >= 2
