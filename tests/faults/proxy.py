@@ -210,7 +210,10 @@ class Wire:
         """TLS 1.3: new keys in both directions; 1.2: a renegotiation. Python's module has neither, so libssl is asked; the
         pointer to its object follows the head of ours and one reference (CPython 3.11, Modules/_ssl.c, PySSLSocket)."""
         library = ctypes.CDLL("libssl.so.3")
-        handle = ctypes.c_void_p(ctypes.c_void_p.from_address(id(self.sock._sslobj) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)).value)
+        state = self.sock._sslobj  # kept until the calls are through
+        if state is None:
+            raise ConnectionError("closed")
+        handle = ctypes.c_void_p(ctypes.c_void_p.from_address(id(state) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)).value)
         if self.sock.version() == "TLSv1.3":
             asked = library.SSL_key_update(handle, 1)  # SSL_KEY_UPDATE_REQUESTED
         else:
@@ -542,7 +545,7 @@ class Proxy:
             clients, self.clients = self.clients, set()
         for wire in clients:
             try:
-                wire.sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(wire.sock, socket.SHUT_RDWR)  # the one of SSLSocket forgets its state under the reader
             except OSError:
                 pass
             wire.close(reset=True)
