@@ -203,6 +203,8 @@ torture: $(SO)
 # CORE_LIB: the rooms without the test seam, for programs that measure
 bench: $(SO) $(BENCH)
 	scripts/bench $(BUILD)
+bench-quick: $(SO) $(BENCH)
+	scripts/bench $(BUILD) --quick
 $(CORE_LIB): $(CORE_OBJ)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $(CORE_OBJ)
 $(BUILD)/perf/%: tests/perf/%.c $(CORE_LIB) $(STAMP)
@@ -242,7 +244,8 @@ help:
 	@echo 'make coverage      all tests; line coverage of ext/, at least 85 %'
 	@echo 'make fuzz-quick    every fuzz target for $(FUZZ_SECONDS) seconds'
 	@echo 'make torture       random loads through random faults; SEEDS=200 for as many runs'
-	@echo 'make bench         measure a load'
+	@echo 'make bench         loads into a sink and a node, beside other clients; BENCH_OUT=docs/bench publishes'
+	@echo 'make bench-quick   a part of it, in two minutes'
 	@echo 'make lint          formatting, static analysis, room order, banned calls, scripts'
 	@echo 'make format        clang-format all C files in place'
 	@echo 'make dist          the source archive; make clean: remove what was built'
@@ -251,5 +254,5 @@ help:
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
 .PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan check-arm64 objects \
-  coverage fuzz-quick fuzz-build torture bench lint print-flags print-clang format demo demo-stop clean help FORCE
+  coverage fuzz-quick fuzz-build torture bench bench-quick lint print-flags print-clang format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:
