@@ -5,11 +5,13 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/text.h"
 
 static double read_clock(clockid_t id) {
@@ -142,22 +144,26 @@ void os_clock_sleep_ms(unsigned milliseconds) {
   }
 }
 
-/* The seed of a thread: from the kernel, or from what differs between threads and moments. */
-static uint64_t random_seed(const void *thread_address) {
+/* From the kernel, or from what differs between processes and moments. */
+static uint64_t random_seed(void) {
   uint64_t seed = 0;
   if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    seed = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)(uintptr_t)thread_address;
+    seed = (uint64_t)now.tv_nsec * 0x9e3779b97f4a7c15u ^ (uint64_t)getpid();
   }
   return seed ? seed : 1;
 }
 
+/* One state for all threads: a thread's own would be allocated by the dynamic linker at its first use, which ends
+** the process when there is no memory. */
 double os_random_unit(void) {
-  static _Thread_local uint64_t state;
-  if (!state) state = random_seed(&state);
-  state ^= state << 13; /* xorshift64 (Marsaglia 2003) */
-  state ^= state >> 7;
-  state ^= state << 17;
-  return (double)(state >> 11) / 9007199254740992.0; /* 53 bits */
+  static atomic_uint_fast64_t state;
+  uint_fast64_t none = 0;
+  if (!atomic_load(&state)) atomic_compare_exchange_strong(&state, &none, random_seed());
+  uint64_t z = atomic_fetch_add(&state, 0x9e3779b97f4a7c15u); /* splitmix64 (Steele, Lea, Flood 2014) */
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  z ^= z >> 31;
+  return (double)(z >> 11) / 9007199254740992.0; /* 53 bits */
 }

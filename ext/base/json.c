@@ -4,6 +4,7 @@
 ** Calls alloc, buffer, error, text, and jansson, whose memory is its own.
 */
 #include "base/json.h"
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -16,14 +17,16 @@ static void drop_quotation(char *text) {
   if (near) *near = '\0';
 }
 
+/* jansson calls a string for which there was no memory an invalid token. */
 static bool is_syntax_fault(const json_error_t *fault) {
-  return fault->text[0] && json_error_code(fault) != json_error_out_of_memory;
+  return fault->text[0] && json_error_code(fault) != json_error_out_of_memory && errno != ENOMEM;
 }
 
 json_t *os_json_parse(const char *text, size_t len, int flags, const char *what, struct os_error *error) {
   bool from_server = (flags & OS_JSON_BIG_INTEGERS) != 0;
   size_t strict = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | (from_server ? JSON_ALLOW_NUL : 0);
   json_error_t fault = {.line = -1};
+  errno = 0;
   json_t *value = json_loadb(len ? text : "", len, strict, &fault);
   if (!value && from_server && json_error_code(&fault) == json_error_numeric_overflow)
     value = json_loadb(text, len, strict | JSON_DECODE_INT_AS_REAL, &fault);

@@ -245,6 +245,9 @@ class Exchange:
         if self.method == "HEAD":
             body, body_len = b"", body_len if body_len is not None else len(message.body)
         self.detail["status"] = int(message.first.split(" ")[1])
+        mark = self.request.header("x-opaque-id")
+        if mark and not message.header("x-opaque-id") and "json" in (message.header("content-type") or ""):
+            message.headers.append(("X-Opaque-Id", mark))  # as OpenSearch does
         self.client.send(message, body, body_len)
         if self.kind == "bulk":
             self.client.last = message
