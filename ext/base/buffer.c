@@ -65,6 +65,10 @@ bool os_buf_reserve(struct os_buf *buf, size_t extra) {
   return true;
 }
 
+void os_buf_zero_pad(struct os_buf *buf) {
+  if (owns_memory(buf)) memset(buf->data + buf->len, 0, OS_PAD);
+}
+
 void os_buf_append(struct os_buf *buf, const void *data, size_t len) {
   if (!len || !os_buf_reserve(buf, len)) return;
   memcpy(buf->data + buf->len, data, len);

@@ -25,6 +25,7 @@ void os_buf_init(struct os_buf *buf, size_t max);
 void os_buf_free(struct os_buf *buf);                  /* frees and re-initialises, keeping max */
 void os_buf_clear(struct os_buf *buf);                 /* len = 0, failed = false; keeps the memory */
 bool os_buf_reserve(struct os_buf *buf, size_t extra); /* room for extra more bytes; false: failed is set */
+void os_buf_zero_pad(struct os_buf *buf); /* the OS_PAD bytes behind len: what over-reads them reads zeros */
 void os_buf_append(struct os_buf *buf, const void *data, size_t len);
 void os_buf_puts(struct os_buf *buf, const char *text);
 void os_buf_putc(struct os_buf *buf, char c);

@@ -321,6 +321,7 @@ static enum os_csv_event quoted_row(struct os_csv_reader *reader, struct os_csv_
       return refuse(reader, row, OS_CSV_BAD_QUOTE, start, &open);
     }
     if (reader->row_done) {
+      os_buf_zero_pad(&reader->text);
       row->text = reader->text.data;
       return finish(reader, row, start, piece.end, piece.next, line + 1);
     }

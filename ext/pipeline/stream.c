@@ -149,6 +149,8 @@ int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want,
   if (!os_buf_reserve(window, want)) return os_fail_nomem(error);
   int rc = stream->inflate ? read_inflated(stream, window, before + want, error)
                            : read_plain(stream, window, before + want, error);
+  os_buf_zero_pad(
+      window); /* a checker of memory cannot know that what the parsers read there does not count */
   stream->offset += window->len - before;
   *at_end = stream->ended;
   return rc;
