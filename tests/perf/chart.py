@@ -4,7 +4,7 @@ from xml.sax.saxutils import escape
 
 FONT = "font-family='DejaVu Sans, Verdana, Arial, sans-serif'"
 OURS, PEER, INK, FAINT = "#0b62a4", "#b8b2a7", "#222222", "#dddddd"
-WIDTH, NAMES, BAR, GAP = 860, 250, 18, 5
+WIDTH, NAMES, BAR, GAP = 860, 290, 18, 5
 
 
 def text(x, y, words, size=13, anchor="start", weight="normal", color=INK):
@@ -32,7 +32,9 @@ def bars(title, groups, unit):
         scale = (WIDTH - NAMES - 150) / max(high for _, _, _, high, _ in rows)
         for name, middle, low, high, ours in rows:
             parts.append("<rect x='%d' y='%d' width='%.1f' height='%d' fill='%s'/>" % (NAMES, y, max(1, middle * scale), BAR, OURS if ours else PEER))
-            parts.append("<path d='M%.1f %.1fH%.1f' stroke='%s' stroke-width='1.5'/>" % (NAMES + low * scale, y + BAR / 2, NAMES + high * scale, INK))
+            for colour, thickness in (("#ffffff", 5), (INK, 1.5)):  # the spread, seen on the bar as well
+                parts.append("<path d='M%.1f %.1fH%.1f' stroke='%s' stroke-width='%s'/>" % (
+                    NAMES + low * scale, y + BAR / 2, NAMES + max(high, low + 1 / scale) * scale, colour, thickness))
             parts.append(text(NAMES - 8, y + 14, name, 13, "end"))
             parts.append(text(NAMES + high * scale + 8, y + 14, "%s %s" % (short(middle), unit), 13))
             y += BAR + GAP

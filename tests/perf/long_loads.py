@@ -20,7 +20,7 @@ def curve(tool, receiver, data, sizes, base, rounds, say):
     for megabytes in sizes:
         path, size, documents = data.long_log(megabytes, base)
         file = File("log.ndjson", path, path, size, documents)
-        found.append(measured(tool, receiver, file, rounds if megabytes <= 1000 else 1, "%d MB" % megabytes, say))
+        found.append(measured(tool, receiver, file, rounds, "%d MB" % megabytes, say))
     return found
 
 
