@@ -193,12 +193,17 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(UNIT_LIB) $(STAMP)
 	  $(LDFLAGS) $(SQLITE_LIBS) $(LIBS)
 
 # random loads through random faults against the node that runs at OS_TEST_ENDPOINT (tests/faults/README.md); a copy of the
-# extension is used, so that building it anew meanwhile does no harm
+# extension is used, so that building it anew meanwhile does no harm. Broken off, it goes on where it stopped, as long as
+# the extension is the same. FAMILY=kills or power: no faults of the network, but processes that die
 TORTURE_JOBS ?= 2
+FAMILY ?= faults
 torture: $(SO)
-	cp $(SO) $(BUILD)/opensearch-torture.so
-	OS_TEST_EXTENSION=$(abspath $(BUILD))/opensearch-torture.so /usr/bin/python3 tests/faults/torture.py \
-	  $(if $(SEEDS),--seeds $(SEEDS)) --jobs $(TORTURE_JOBS)
+	@key=$$(sha256sum $(SO) | cut -c1-12) && cp $(SO) $(BUILD)/torture-$$key.so && \
+	OS_TEST_EXTENSION=$(abspath $(BUILD))/torture-$$key.so /usr/bin/python3 tests/faults/torture.py $(if $(SEEDS),--seeds $(SEEDS)) \
+	  --family $(FAMILY) --jobs $(TORTURE_JOBS) --progress $(BUILD)/torture-$$key.progress
+# the same files through the same faults, by this extension and by other clients
+torture-peers: $(SO)
+	OS_TEST_EXTENSION=$(abspath $(SO)) /usr/bin/python3 tests/faults/peers/compare.py
 
 # CORE_LIB: the rooms without the test seam, for programs that measure
 bench: $(SO) $(BENCH)
@@ -243,7 +248,8 @@ help:
 	@echo 'make check-arm64   compile for arm64; unit tests without SIMD and with unsigned char'
 	@echo 'make coverage      all tests; line coverage of ext/, at least 85 %'
 	@echo 'make fuzz-quick    every fuzz target for $(FUZZ_SECONDS) seconds'
-	@echo 'make torture       random loads through random faults; SEEDS=200 for as many runs'
+	@echo 'make torture       random loads through random faults; SEEDS=1-200, FAMILY=kills or power'
+	@echo 'make torture-peers the same faults for other clients'
 	@echo 'make bench         loads into a sink and a node, beside other clients; BENCH_OUT=docs/bench publishes'
 	@echo 'make bench-quick   a part of it, in two minutes'
 	@echo 'make lint          formatting, static analysis, room order, banned calls, scripts'
@@ -254,5 +260,5 @@ help:
 FORCE:
 -include $(OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(UNIT_OBJ:.o=.d) $(UNIT:=.d)
 .PHONY: all static install uninstall dist unit unit-build unit-list unit-objects test check-asan check-ubsan check-tsan check-arm64 objects \
-  coverage fuzz-quick fuzz-build torture bench bench-quick lint print-flags print-clang format demo demo-stop clean help FORCE
+  coverage fuzz-quick fuzz-build torture torture-peers bench bench-quick lint print-flags print-clang format demo demo-stop clean help FORCE
 .DELETE_ON_ERROR:
