@@ -129,14 +129,14 @@ class Shell:
         return result
 
 
-def run_python(code, cwd, env, timeout=60, check=True, interrupt_after=None, args=()):
+def run_python(code, cwd, env, timeout=60, check=True, interrupt_after=None, args=(), extension=EXTENSION):
     """A Python of the distribution in a process of its own; `connect(path)` is defined for it."""
     prologue = ("import json, os, signal, sqlite3, sys, threading, time\n"
                 "def connect(path=':memory:'):\n"
                 "    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)\n"
                 "    db.enable_load_extension(True)\n"
                 "    db.load_extension(%r)\n"
-                "    return db\n" % str(EXTENSION))
+                "    return db\n" % str(extension))
     running = Running(["/usr/bin/python3", "-c", prologue + code, *args], b"", str(cwd), clean_environment(cwd, env))
     if interrupt_after is not None:
         time.sleep(interrupt_after)
