@@ -25,6 +25,7 @@ static json_t *place_of(const struct os_refusal *refusal) {
   return place;
 }
 
+/* *answer stays NULL when the user may write and not read: nothing can be compared. */
 static int ask(struct os_load *load, json_t *places, json_t **answer, struct os_error *error) {
   char *path = os_cluster_path(load->target.concrete, "/_mget");
   json_t *request = json_pack("{s:O}", "docs", places);
@@ -36,10 +37,11 @@ static int ask(struct os_load *load, json_t *places, json_t **answer, struct os_
   os_free(path);
   os_free(body);
   json_decref(request);
-  if (rc == OS_ERR_FORBIDDEN) { /* writing without reading: nothing can be compared */
+  if (rc == OS_ERR_FORBIDDEN) {
     os_error_clear(error);
     return OS_OK;
   }
+  if (!rc && !*answer) rc = os_fail(error, OS_ERR_ANSWER, "_mget was answered with nothing");
   return rc;
 }
 

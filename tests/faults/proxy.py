@@ -493,7 +493,7 @@ class Proxy:
         self.lock = threading.Lock()
         self.rules, self.log = [], []
         self.stopping = threading.Event()
-        self.listener = None
+        self.listener = self.reserved = None
         self.clients = set()
         self.pool = []
         self.busy = 0  # requests on their way to the node
@@ -506,10 +506,19 @@ class Proxy:
             self.rule(**rule)
 
     # ---- life ---------------------------------------------------------------------------------------------
+    def _bound(self):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for _ in range(200):
+            try:
+                sock.bind(("127.0.0.1", self.port))
+                return sock
+            except OSError:  # somebody's connection has it as its own end for the moment
+                time.sleep(0.05)
+        raise OSError("port %d is taken" % self.port)
+
     def _listen(self):
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener, self.reserved = self.reserved or self._bound(), None
         listener.listen(128)
         self.port = listener.getsockname()[1]
         self.listener = listener
@@ -556,6 +565,8 @@ class Proxy:
     def stop(self):
         self.stopping.set()
         self._close_all()
+        if self.reserved:
+            self.reserved.close()
 
     __enter__ = start
 
@@ -572,6 +583,7 @@ class Proxy:
     def refuse(self, seconds=None):
         """Drop every connection and listen no more: "connection refused". With seconds: listen again afterwards."""
         self._close_all()
+        self.reserved = self._bound()  # without listening: refused, and nobody else gets the port
         if seconds is not None:
             def again():
                 self.wait(seconds)

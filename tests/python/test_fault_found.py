@@ -39,3 +39,18 @@ def test_the_answer_to_another_request_is_not_taken(through, proxy, plain, index
     assert_exactly_once(plain, index, docs)
     if fault["fault"] == "stale":
         assert proxy.rules[0]["fired"] == 3 and result["response"]["retries"] >= 2
+
+
+def test_an_empty_answer_does_not_make_a_duplicate_ours(through, proxy, plain, index):
+    """What stands under an id that is taken decides; when the cluster is asked and says nothing, nothing is known."""
+    plain.create(index)
+    through.file("d.ndjson", "".join('{"_id":"k%d","n":%d}\n' % (n % 50, n) for n in range(100)))
+    proxy.rule("cut_after", times=2)
+    proxy.rule("lie", on="POST .*/_mget", kind="empty", times=100)
+    through.one("SELECT os_config('MAX_RETRIES', 3)")
+    through.load_fails("d.ndjson", index, "_mget", op="create", mode="append", batch_size=100, max_workers=1)
+    proxy.clear()
+    result = through.load("d.ndjson", index, op="create", mode="resume", max_failed=None)
+    rows = through.dlq()
+    assert len(rows) == 50 == result["response"]["failed"] and all(row["status"] == 409 for row in rows)
+    assert plain.documents(index) == {"k%d" % n: {"n": n} for n in range(50)}
