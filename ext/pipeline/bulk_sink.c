@@ -229,9 +229,12 @@ static void pump(struct os_bulk_sink *sink) {
     return;
   }
   if (atomic_load(&pipeline->paused)) return;
-  while (sink->ready_head && sink->in_flight < os_window_size(&sink->window) &&
-         within_rate(sink, sink->ready_head))
-    start_request(sink, ready_take(sink));
+  struct os_batch *next;
+  while ((next = sink->ready_head) && sink->in_flight < os_window_size(&sink->window) &&
+         within_rate(sink, next)) {
+    ready_take(sink);
+    start_request(sink, next);
+  }
 }
 
 /* ---- posted from other threads -------------------------------------------------------------- */

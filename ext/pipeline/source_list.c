@@ -106,7 +106,7 @@ static int read_folder(struct walk *walk, const char *path, char ***out, size_t 
     *count = 0;
     return rc;
   }
-  if (*count) qsort(names, *count, sizeof *names, by_bytes);
+  if (names) qsort(names, *count, sizeof *names, by_bytes);
   *out = names;
   return OS_OK;
 }
@@ -141,7 +141,7 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
   char **names = NULL;
   size_t count = 0;
   int rc = read_folder(walk, path, &names, &count);
-  for (size_t i = 0; i < count && !rc; i++) {
+  for (size_t i = 0; names && i < count && !rc; i++) {
     if (walk->probe && walk->probe->interrupted(walk->probe->ctx))
       rc = os_fail(walk->error, OS_ERR_INTERRUPTED, "interrupted while listing %s", path);
     else
