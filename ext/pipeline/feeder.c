@@ -145,7 +145,9 @@ static bool fits(const struct os_feeder *feeder, const struct os_batch *batch, s
   if (learned && learned < cap) cap = learned;
   if (batch->records >= options->batch_size) return false;
   if (batch->refusal_count >= REFUSALS_A_BATCH || batch->refusal_bytes > options->batch_bytes) return false;
-  return !batch->item_count || batch->body.len + need <= cap;
+  if (!batch->item_count) return true;
+  /* raw is kept beside the body where it cannot be read again: together they stay within the cap */
+  return batch->body.len + need <= cap && batch->body.len + need + batch->raw.len <= options->batch_bytes;
 }
 
 /* current, with room for `need` bytes */

@@ -375,3 +375,19 @@ def test_a_larger_file_with_many_workers(box, plain, index, name):
     assert job["count_before"] == 0 and job["count_after"] == 40_000
     with refusal():
         box.load(f, index, mode="append")
+
+
+# ---- memory ----------------------------------------------------------------------------------------------------------
+def test_what_is_kept_of_a_compressed_file_counts_for_the_batch(box, plain, index):
+    """A refused record cannot be read again from it, so its bytes are kept: together with the documents they stay
+    within batch_bytes, or a compressed file would take twice the memory."""
+    plain.create(index, datasets.PRODUCTS)
+    docs = datasets.products(4000)
+    raw = len(datasets.csv_text(docs, ids=True))
+    requests = {}
+    for name in ("p.csv", "p.csv.gz"):
+        datasets.write(box / name, docs, ids=True)
+        box.load(name, index, mode="upsert", allow_again=True, batch_bytes="64KiB", batch_size=100000)
+        requests[name] = box.job()["requests"], box.job()["bytes_sent"]
+    assert requests["p.csv"][0] <= 1.3 * requests["p.csv"][1] / 65536 + 1, requests
+    assert requests["p.csv.gz"][0] >= (requests["p.csv.gz"][1] + raw) / 65536, requests
