@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""compare.py [--runs 3] [--documents 60000]: the same files through the same faults, by this extension and by other clients.
+"""compare.py [--runs 3] [--documents 30000]: the same files through the same faults, by this extension and by other clients.
 
 Each run: a fresh index, the proxy with the faults of a plan and a seed of its own, one client with every retry it offers, and
-then what the client says is held against what is in the index. Prints a Markdown table. The other clients are fetched on demand,
+then what the client says is held against what is in the index. Prints each run as a row of Markdown, then the sums. The other clients are fetched on demand,
 in the versions named here, into OS_PEERS (default ~/.cache/sqlite-opensearch/fault-peers); one that cannot be had is left out,
 with the reason. Needs an OpenSearch without security (--endpoint) and the extension (OS_TEST_EXTENSION).
 """
@@ -31,7 +31,7 @@ LIMIT = 900  # seconds a run may take
 REQUESTS = [dict(fault="cut_before", share=0.06), dict(fault="cut_after", share=0.07), dict(fault="status", code=429, share=0.06),
             dict(fault="status", code=503, share=0.03)]
 ITEMS = [dict(fault="items", status=429, percent=10, share=0.1), dict(fault="items", status=503, percent=10, share=0.05)]
-PLANS = (("requests", REQUESTS), ("requests and items", REQUESTS + ITEMS))
+PLANS = (("requests", REQUESTS), ("requests, items", REQUESTS + ITEMS))
 
 
 class Missing(Exception):
@@ -156,15 +156,27 @@ def verdict(row, count):
     return "exact" if honest and not row["lost"] else "says so" if honest else "wrong"
 
 
+def summary(rows):
+    """The sums over the runs of each client, kind of ids and plan."""
+    words = {"exact": "exact", "says so": "honest", "wrong": "wrong"}
+    print("\n| ids | faults of | client | says indexed | says failed | in the index | lost | doubled | runs |\n|---|---|---|---|---|---|---|---|---|")
+    for (ids, plan, who), runs in rows.items():
+        sums = ["" if all(run[key] is None for run, _ in runs) else "{:,}".format(sum(run[key] or 0 for run, _ in runs))
+                for key in ("said", "failed", "there", "lost", "doubled")]
+        verdicts = Counter(words.get(text, "broken off") for _, text in runs)
+        print("| %s | %s | %s | %s | %s |" % (ids, plan, who, " | ".join(sums), ", ".join("%d %s" % (n, word) for word, n in verdicts.items())))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--documents", type=int, default=60000)
+    parser.add_argument("--documents", type=int, default=30000)
     parser.add_argument("--only", default="", help="clients whose name has this")
     parser.add_argument("--endpoint", default=os.environ.get("OS_TEST_ENDPOINT", "http://127.0.0.1:9200"))
     args = parser.parse_args()
     cluster = Cluster(args.endpoint)
     print("| client | ids | faults of | run | says indexed | says failed | in the index | lost | doubled | s | |\n|---|---|---|---|---|---|---|---|---|---|---|")
+    rows = {}
     with tempfile.TemporaryDirectory(prefix="fault-peers-data-") as folder:
         for ids in (False, True):
             path = Path(folder) / ("own.ndjson" if ids else "none.ndjson")
@@ -177,9 +189,11 @@ def main():
                         except Missing as why:
                             print("| %s | | | | left out: %s |" % (who, why), flush=True)
                             continue
+                        rows.setdefault(("own" if ids else "none", name, who), []).append((row, verdict(row, args.documents)))
                         shown = ["" if row[key] is None else "{:,}".format(row[key]) for key in ("said", "failed", "there", "lost", "doubled")]
                         print("| %s | %s | %s | %d | %s | %.0f | %s |" % (who, "own" if ids else "none", name, number, " | ".join(shown), row["seconds"],
                                                                           verdict(row, args.documents)), flush=True)
+    summary(rows)
     return 0
 
 
