@@ -25,6 +25,7 @@ static const char log_name[] = "sqlite-opensearch"; /* what %(name)s says */
 struct os_log {
   atomic_int references;
   atomic_int level; /* least level written */
+  atomic_bool over_line;
   pthread_mutex_t lock;
   char *format; /* "text", "json" or a template */
   char *path;   /* NULL: standard error */
@@ -49,6 +50,7 @@ struct os_log *os_log_new(void) {
   }
   atomic_init(&log->references, 1);
   atomic_init(&log->level, OS_LOG_INFO);
+  atomic_init(&log->over_line, false);
   log->fd = -1;
   return log;
 }
@@ -216,6 +218,10 @@ void os_log_set_job(struct os_log *log, int64_t job, const char *correlation_id)
   pthread_mutex_unlock(&log->lock);
 }
 
+void os_log_over_line(struct os_log *log, bool stands) {
+  if (log) atomic_store(&log->over_line, stands);
+}
+
 bool os_log_wants(struct os_log *log, enum os_log_level level) {
   return log && (int)level >= atomic_load(&log->level);
 }
@@ -297,19 +303,24 @@ bool os_log_is_terminal(struct os_log *log) {
   return terminal;
 }
 
+static const char erase[] = "\r\033[K"; /* to the line's begin, and erase it (ECMA-48 EL) */
+
 static void write_line(struct os_log *log, const struct log_line *line) {
   struct os_buf out;
   os_buf_init(&out, LONGEST_LINE);
+  int fd = destination(log);
+  if (fd == STDERR_FILENO && atomic_load(&log->over_line)) os_buf_puts(&out, erase);
+  size_t begin = out.len;
   if (strcmp(log->format, "text") == 0)
     put_text(&out, line);
   else if (strcmp(log->format, "json") == 0)
     put_json(&out, line);
   else
     put_template(&out, log->format, line);
-  if (!out.failed && out.len) os_text_clean(out.data);
+  if (!out.failed && out.len) os_text_clean(out.data + begin);
   os_buf_putc(&out, '\n');
   /* one write, so that lines of several processes do not mix; a log that cannot be written stops nothing */
-  while (!out.failed && write(destination(log), out.data, out.len) < 0 && errno == EINTR) {
+  while (!out.failed && write(fd, out.data, out.len) < 0 && errno == EINTR) {
   }
   os_buf_free(&out);
 }

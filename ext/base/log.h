@@ -27,6 +27,9 @@ int os_log_format_check(const char *format, struct os_error *error);
 void os_log_set_job(struct os_log *log, int64_t job, const char *correlation_id); /* 0, NULL: none */
 /* Do the lines go to a terminal, where somebody sees results and errors of statements anyway? */
 bool os_log_is_terminal(struct os_log *log);
+/* A line that is being redrawn stands on the terminal of standard error: a log line that goes there takes
+** its place, instead of running on from its end. */
+void os_log_over_line(struct os_log *log, bool stands);
 bool os_log_wants(struct os_log *log, enum os_log_level level);
 void os_log_write(struct os_log *log, enum os_log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -1,5 +1,5 @@
-/* facts.c - see facts.h. Every list is bounded by its query, so a job of a million files or refusals gives no more
-** than one of some hundreds. Owns nothing.
+/* facts.c - see facts.h. Every list is bounded by its query, so a job of a million files or refusals
+** gives no more than one of some hundreds. Owns nothing.
 */
 #include "ledger/facts.h"
 #include <string.h>
@@ -10,7 +10,7 @@ static const char reading[] = "reading what is known of a job";
 
 #define SHOWN "os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at)"
 
-/* ---- the queries: ?1 the job, ?2 how many rows ---------------------------------------------------------- */
+/* ---- the queries: ?1 the job, ?2 how many rows ----------------------------------------------------- */
 
 static const char job_sql[] =
     "SELECT j.job, j.kind, " SHOWN
@@ -52,7 +52,7 @@ static const char counts_sql[] =
     "SELECT (SELECT count(*) FROM audit WHERE job = ?1) AS check_count, (SELECT count(*) FROM (SELECT 1 FROM"
     " failure WHERE job = ?1 GROUP BY status, error_type)) AS reason_count LIMIT ?2";
 
-/* ---- rows as JSON --------------------------------------------------------------------------------------- */
+/* ---- rows as JSON ---------------------------------------------------------------------------------- */
 
 /* Bytes as they are, valid UTF-8 or not: whoever shows them sees to that. */
 static json_t *bytes_of(sqlite3_stmt *stmt, int column, const void *bytes) {

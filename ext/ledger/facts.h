@@ -19,13 +19,13 @@ enum {
 };
 
 /* A new reference in *out:
-**   job       {job, kind, status, index_name, …}: its row, status as os_jobs shows it, seconds until its end or now
+**   job       {job, kind, status, index_name, …}: its row; status as in os_jobs, seconds until its end or now
 **   samples   [{seconds, documents, failed, bytes_read, bytes_sent, requests, retries}]
 **   states    [{status, files, documents, failed, size}]: its files, counted by their state
 **   files     [{file, status, documents, failed, byte_offset, size, seconds, format, error}]
 **   checks    [{at, step, check_name, verdict, detail}], and how many there are in all: check_count
 **   reasons   [{status, error_type, records, resolved}], and how many kinds there are in all: reason_count
-**   examples  [{status, error_type, file, line, doc_id, error_reason, raw, raw_len, document, document_len, …}]
+**   examples  [{status, error_type, file, line, doc_id, error_reason, raw, raw_len, …}]
 ** Texts may hold any bytes (json_string_length() counts them). OS_ERR_NOT_FOUND: there is no such job. */
 int os_ledger_job_facts(struct os_ledger *ledger, int64_t job, json_t **out, struct os_error *error);
 #endif

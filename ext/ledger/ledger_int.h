@@ -106,8 +106,8 @@ void os_job_lock_close(struct os_ledger *ledger);
 enum { OS_SAMPLES = 240 /* rows a job at most */, OS_SAMPLES_A_SECOND = 4 };
 /* Ticks from one kept sample to the next when the newest is of `tick`: a power of two. Pure. */
 int64_t os_sample_step(int64_t tick);
-/* Keep these figures if it is time to, and thin out what is kept. last: in any case, in place of the newest. Inside
-** a write of the caller's. */
+/* Keep these figures if it is time to, and thin out what is kept. last: in any case, in place of the
+** newest. Inside a write of the caller's. */
 int os_sample_take(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures, bool last,
                    struct os_error *error);
 

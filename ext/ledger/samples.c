@@ -1,8 +1,9 @@
-/* samples.c - the figures of a running job, kept from time to time, so that a report can show how it went.
+/* samples.c - the figures of a running job, kept from time to time, so that a report can show how it
+** went.
 **
-** Four times a second at first. Whenever that would make more than OS_SAMPLES rows, every second one is dropped
-** and the distance doubled, so a job of a minute and one of a week both have from 120 to 240 of them. Owns
-** nothing: what was kept last stands in the list of held jobs (job_lock.c).
+** Four times a second at first. Whenever that would make more than OS_SAMPLES rows, every second one is
+** dropped and the distance doubled, so a job of a minute and one of a week both have from 120 to 240 of
+** them. Owns nothing: what was kept last stands in the list of held jobs (job_lock.c).
 */
 #include "ledger/ledger_int.h"
 #include "base/clock.h"

@@ -451,7 +451,7 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
   int rc = keeper_init(&keeper, load, error);
   if (!rc) rc = start(&keeper, error);
   if (!rc) {
-    os_progress_begin(&keeper.meter, load->job->progress);
+    os_progress_begin(&keeper.meter, load->job->progress, load->session->log);
     keep(&keeper);
     os_pipeline_error(keeper.pipeline, error);
     if (error->code && !keeper.stop.code) keeper.stop = *error;

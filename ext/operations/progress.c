@@ -1,6 +1,12 @@
-/* progress.c - see progress.h. */
+/* progress.c - see progress.h.
+**
+** The line is made of fields. Each has a rank, and as many are shown as the terminal has columns for, by
+** rank: no field is ever cut, and on a narrow terminal the refused records are still there when the
+** megabytes are gone.
+*/
 #include "operations/progress.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -8,12 +14,25 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-static const double DRAW_EVERY = 0.2, JSON_EVERY = 1.0;
-enum { LINE_MAX_BYTES = 2048 /* a JSON object with the longest index name */, USUAL_COLUMNS = 80 };
+static const double DRAW_EVERY = 0.2, JSON_EVERY = 1.0, PLAIN_EVERY = 5.0;
+enum {
+  LINE_MAX_BYTES = 2048 /* a JSON object with the longest index name */,
+  USUAL_COLUMNS = 80,
+  BAR = 30,
+  FIELD = 64 /* bytes of one field */
+};
 
-void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind) {
+/* One line can be drawn over another on a terminal that understands a little of ECMA-48. */
+static bool can_redraw(void) {
+  const char *term = getenv("TERM");
+  return isatty(STDERR_FILENO) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind, struct os_log *log) {
   memset(meter, 0, sizeof *meter);
   meter->kind = kind;
+  meter->log = log;
+  meter->plain = kind == OS_PROGRESS_LINE && !can_redraw();
   meter->started = meter->last_drawn = os_clock_monotonic();
 }
 
@@ -43,35 +62,135 @@ static void put_count(struct os_buf *out, uint64_t value) {
   os_buf_puts(out, text);
 }
 
-static void copy_cut(const struct os_buf *from, char *out, size_t out_size, size_t limit) {
-  size_t len = from->len < out_size - 1 ? from->len : out_size - 1;
-  if (limit && len > limit) len = limit;
-  memcpy(out, from->data ? from->data : "", len);
-  out[len] = 0;
+/* ---- the line ---- */
+
+enum field {
+  FILES,
+  DOCUMENTS,
+  RATE,
+  SPEED,
+  BYTES,
+  BAR_FIELD,
+  SHARE,
+  ELAPSED,
+  ETA,
+  REFUSED,
+  RETRIES,
+  PAUSED,
+  FIELDS
+};
+
+/* The most important first. */
+static const enum field by_rank[FIELDS] = {DOCUMENTS, SHARE,   RATE,    REFUSED, PAUSED, ETA,
+                                           FILES,     ELAPSED, RETRIES, SPEED,   BYTES,  BAR_FIELD};
+
+static void put_bar(struct os_buf *out, double share) {
+  os_buf_putc(out, '[');
+  for (int i = 0; i < BAR; i++)
+    os_buf_putc(out, share * BAR >= i + 1 ? '#' : '.');
+  os_buf_putc(out, ']');
+}
+
+static void put_named(struct os_buf *out, uint64_t count, const char *one, const char *many) {
+  put_count(out, count);
+  os_buf_puts(out, count == 1 ? one : many);
+}
+
+static void put_megabytes(struct os_buf *out, double bytes, const char *after) {
+  os_buf_put_double(out, bytes / 1e6, 1);
+  os_buf_puts(out, after);
+}
+
+/* What there is to say about the progress towards a known end. */
+static void put_course(struct os_buf *out, enum field field, const struct os_progress_meter *meter,
+                       const struct os_progress_state *state, double seconds) {
+  double share = share_done(state), left = eta(meter, state);
+  switch (field) {
+  case SHARE:
+    if (share >= 0 && !(meter->ended && share == 1)) os_buf_printf(out, "%d %%", (int)(share * 100));
+    break;
+  case BAR_FIELD:
+    if (share >= 0 && !meter->ended) put_bar(out, share);
+    break;
+  case BYTES:
+    if (state->bytes_total && !meter->ended) {
+      put_megabytes(out, (double)state->bytes_read, " of ");
+      put_megabytes(out, (double)state->bytes_total, " MB");
+    }
+    break;
+  case ETA:
+    if (left >= 0 && !meter->ended) {
+      os_buf_puts(out, "ETA ");
+      put_duration(out, left);
+    }
+    break;
+  default: /* ELAPSED */
+    put_duration(out, seconds);
+    os_buf_puts(out, meter->ended ? " in all" : " so far");
+    break;
+  }
+}
+
+/* Nothing, when there is nothing to say. */
+static void put_field(struct os_buf *out, enum field field, const struct os_progress_meter *meter,
+                      const struct os_progress_state *state, double seconds) {
+  switch (field) {
+  case FILES:
+    if (state->files) {
+      os_buf_puts(out, "files ");
+      put_count(out, (uint64_t)state->files_done);
+      os_buf_putc(out, '/');
+      put_count(out, (uint64_t)state->files);
+    }
+    break;
+  case DOCUMENTS: put_named(out, state->documents, " doc", " docs"); break;
+  case RATE:
+    put_count(out, (uint64_t)meter->documents_rate);
+    os_buf_puts(out, " docs/s");
+    break;
+  case SPEED:
+    if (state->bytes_read) put_megabytes(out, meter->bytes_rate, " MB/s");
+    break;
+  case REFUSED:
+    if (state->refused) put_named(out, state->refused, " refused", " refused");
+    break;
+  case RETRIES:
+    if (state->retries) put_named(out, state->retries, " retry", " retries");
+    break;
+  case PAUSED:
+    if (state->paused && !meter->ended) os_buf_puts(out, "paused");
+    break;
+  default: put_course(out, field, meter, state, seconds); break;
+  }
 }
 
 void os_progress_text(const struct os_progress_meter *meter, const struct os_progress_state *state,
                       double now, char *out, size_t out_size, int columns) {
-  struct os_buf line;
-  os_buf_init(&line, 0);
-  double share = share_done(state), left = eta(meter, state);
-  if (state->files)
-    os_buf_printf(&line, "files %lld/%lld  ", (long long)state->files_done, (long long)state->files);
-  put_count(&line, state->documents);
-  os_buf_puts(&line, " docs  ");
-  put_count(&line, (uint64_t)meter->documents_rate);
-  os_buf_puts(&line, " docs/s  ");
-  os_buf_put_double(&line, meter->bytes_rate / 1e6, 1);
-  os_buf_puts(&line, " MB/s");
-  if (share >= 0) os_buf_printf(&line, "  %d %%", (int)(share * 100));
-  os_buf_puts(&line, left >= 0 ? "  ETA " : "  ");
-  put_duration(&line, left >= 0 ? left : now - meter->started);
-  if (state->refused) os_buf_printf(&line, "  %llu refused", (unsigned long long)state->refused);
-  if (state->retries) os_buf_printf(&line, "  %llu retries", (unsigned long long)state->retries);
-  if (state->paused) os_buf_puts(&line, "  paused");
-  copy_cut(&line, out, out_size, columns > 0 ? (size_t)columns : 0);
-  os_buf_free(&line);
+  char fields[FIELDS][FIELD] = {{0}};
+  bool shown[FIELDS] = {false};
+  size_t width = 0, room = out_size - 1, at = 0;
+  if (columns > 0 && (size_t)columns < room) room = (size_t)columns;
+  for (int i = 0; i < FIELDS; i++) {
+    enum field field = by_rank[i];
+    struct os_buf text;
+    os_buf_init(&text, FIELD - 1);
+    put_field(&text, field, meter, state, now - meter->started);
+    size_t more = text.len + (width ? 2 : 0);
+    bool wanted = text.len && !text.failed && width + more <= room;
+    /* a bar is for a terminal that has plenty of room */
+    if (wanted && (field != BAR_FIELD || columns > 0)) {
+      memcpy(fields[field], text.data, text.len);
+      shown[field] = true;
+      width += more;
+    }
+    os_buf_free(&text);
+  }
+  for (int field = 0; field < FIELDS; field++)
+    if (shown[field]) at += (size_t)snprintf(out + at, out_size - at, "%s%s", at ? "  " : "", fields[field]);
+  out[at] = 0;
 }
+
+/* ---- the object ---- */
 
 void os_progress_json(const struct os_progress_meter *meter, const struct os_progress_state *state,
                       double now, char *out, size_t out_size) {
@@ -102,9 +221,11 @@ void os_progress_json(const struct os_progress_meter *meter, const struct os_pro
   os_buf_printf(&line, ",\"refused\":%llu,\"retries\":%llu,\"in_flight\":%d,\"window\":%d,\"paused\":%s}",
                 (unsigned long long)state->refused, (unsigned long long)state->retries, state->in_flight,
                 state->window, state->paused ? "true" : "false");
-  copy_cut(&line, out, out_size, 0);
+  snprintf(out, out_size, "%s", line.data);
   os_buf_free(&line);
 }
+
+/* ---- drawing ---- */
 
 static void write_stderr(const char *text, size_t len) {
   while (len) {
@@ -117,7 +238,7 @@ static void write_stderr(const char *text, size_t len) {
 
 static int terminal_columns(void) {
   struct winsize size;
-  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 20) return USUAL_COLUMNS;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col < 2) return USUAL_COLUMNS;
   return size.ws_col - 1;
 }
 
@@ -127,15 +248,20 @@ static void draw(struct os_progress_meter *meter, const struct os_progress_state
   if (meter->kind == OS_PROGRESS_JSON_LINES) {
     os_progress_json(meter, state, now, line, sizeof line);
     len = snprintf(text, sizeof text, "%s\n", line);
+  } else if (meter->plain) {
+    os_progress_text(meter, state, now, line, sizeof line, 0);
+    len = snprintf(text, sizeof text, "%s\n", line);
   } else {
     os_progress_text(meter, state, now, line, sizeof line, terminal_columns());
     len = snprintf(text, sizeof text, "\r\033[K%s", line); /* erase the line, ECMA-48 EL */
     meter->drawn = true;
+    os_log_over_line(meter->log, true);
   }
   write_stderr(text, (size_t)len);
 }
 
-/* Rates over the whole time so far: batches settle by the ten thousand, and a shorter average would jump. */
+/* Rates over the whole time so far: batches settle by the ten thousand, and a shorter average would jump.
+*/
 static void measure(struct os_progress_meter *meter, const struct os_progress_state *state, double now) {
   double seconds = now - meter->started;
   meter->last_drawn = now;
@@ -147,7 +273,8 @@ static void measure(struct os_progress_meter *meter, const struct os_progress_st
 void os_progress_update(struct os_progress_meter *meter, const struct os_progress_state *state) {
   if (meter->kind == OS_PROGRESS_SILENT) return;
   double now = os_clock_monotonic();
-  if (now - meter->last_drawn < (meter->kind == OS_PROGRESS_LINE ? DRAW_EVERY : JSON_EVERY)) return;
+  double every = meter->kind == OS_PROGRESS_JSON_LINES ? JSON_EVERY : meter->plain ? PLAIN_EVERY : DRAW_EVERY;
+  if (now - meter->last_drawn < every) return;
   measure(meter, state, now);
   draw(meter, state, now);
 }
@@ -155,7 +282,9 @@ void os_progress_update(struct os_progress_meter *meter, const struct os_progres
 void os_progress_end(struct os_progress_meter *meter, const struct os_progress_state *state) {
   if (meter->kind == OS_PROGRESS_SILENT) return;
   double now = os_clock_monotonic();
+  meter->ended = true;
   measure(meter, state, now);
   draw(meter, state, now);
   if (meter->drawn) write_stderr("\n", 1);
+  os_log_over_line(meter->log, false);
 }

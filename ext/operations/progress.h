@@ -1,9 +1,10 @@
-/* progress.h - how far a load is, on stderr: one redrawn line on a terminal, or a JSON object a second.
-** Pure apart from the write; keeper's thread.
+/* progress.h - how far a load is, on stderr: one line that is redrawn on a terminal, a line every few
+** seconds elsewhere, or a JSON object a second. Pure apart from the write; keeper's thread.
 */
 #ifndef OS_OPERATIONS_PROGRESS_H
 #define OS_OPERATIONS_PROGRESS_H
 #include <stdint.h>
+#include "base/log.h"
 #include "operations/job.h"
 
 struct os_progress_state { /* what is known at this moment */
@@ -22,16 +23,20 @@ struct os_progress_meter {
   enum os_progress_kind kind;
   double started, last_drawn;        /* monotonic */
   double documents_rate, bytes_rate; /* per second, since the beginning */
-  bool drawn;                        /* a line stands on the terminal */
+  struct os_log *log;                /* borrowed; may be NULL. Told when a line stands on the terminal */
+  bool plain; /* no terminal, or one that cannot redraw: whole lines, one after the other */
+  bool drawn; /* a line stands on the terminal */
+  bool ended;
 };
 
-void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind);
-/* Draw when it is time (a terminal: 5 times a second; JSON: once a second). */
+void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind kind, struct os_log *log);
+/* Draw when it is time: a terminal 5 times a second, plain lines every 5 seconds, JSON once a second. */
 void os_progress_update(struct os_progress_meter *meter, const struct os_progress_state *state);
 /* The last state; ends the line. */
 void os_progress_end(struct os_progress_meter *meter, const struct os_progress_state *state);
-/* "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62 %  ETA 0:42  2 refused  1 retries", at most
- * `columns` wide. Pure. */
+/* "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62 %  0:31 so far  ETA 0:42  2 refused  1
+** retry": the fields that have room in `columns` (0: any number), each whole. At the end "0:42 in all"
+** instead of what was to come. Pure. */
 void os_progress_text(const struct os_progress_meter *meter, const struct os_progress_state *state,
                       double now, char *out, size_t out_size, int columns);
 /* {"job":12,"elapsed":…,"files":…,…} in one line. Pure. */

@@ -15,8 +15,8 @@ struct os_report {
   char kind[64], status[32];
 };
 
-/* path: the file to write; NULL: os-report-<job>.html in the working directory. A file that is there is replaced only
-** when it is an earlier report (or empty), whole or not at all. */
+/* path: the file to write; NULL: os-report-<job>.html in the working directory. A file that is there is
+** replaced only when it is an earlier report (or empty), whole or not at all. */
 int os_report_write(struct os_ledger *ledger, int64_t job, const char *path, struct os_report *out,
                     struct os_error *error);
 #endif

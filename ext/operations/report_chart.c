@@ -1,14 +1,15 @@
 /* report_chart.c - see report_chart.h.
 **
-** The drawing is 400 units wide and scales with its box, so that its letters stay legible from a telephone (about
-** one unit a pixel) to a wide window, where charts stand side by side. Colours come from the page's style.
+** The drawing is 400 units wide and scales with its box, so that its letters stay legible from a
+** telephone (about one unit a pixel) to a wide window, where charts stand side by side. Colours come from
+** the page's style.
 */
 #include "operations/report_chart.h"
 #include "operations/report_html.h"
 
 enum { WIDTH = 400, HEIGHT = 190, LEFT = 44, RIGHT = 392, TOP = 10, BOTTOM = 164 };
 
-/* ---- scales --------------------------------------------------------------------------------------------- */
+/* ---- scales ---------------------------------------------------------------------------------------- */
 
 /* Read between the points: what the figure was at that time. */
 static double total_at(const struct os_chart_point *points, size_t count, double at) {
@@ -42,9 +43,10 @@ double os_chart_step(double most, int lines) {
   while (power > most)
     power /= 10;
   power /= 10; /* from a tenth of it upwards one is wide enough */
-  for (;; power *= 10)
-    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
-      if (steps[i] * power * lines >= most) return steps[i] * power;
+  for (size_t i = 0;; i++) {
+    if (steps[i % 3] * power * lines >= most) return steps[i % 3] * power;
+    if (i % 3 == 2) power *= 10;
+  }
 }
 
 double os_chart_time_step(double seconds, int lines) {
@@ -56,7 +58,7 @@ double os_chart_time_step(double seconds, int lines) {
   return 86400 * os_chart_step(seconds / 86400, lines);
 }
 
-/* ---- the drawing ---------------------------------------------------------------------------------------- */
+/* ---- the drawing ----------------------------------------------------------------------------------- */
 
 static void put_number(struct os_buf *out, double value) {
   os_buf_put_double(out, value, 1);

@@ -13,11 +13,12 @@ struct os_chart_point {
   double total; /* a figure that only grows */
 };
 
-/* Cuts the time from 0 to the last point into `bars` equal parts, and gives how much the figure grew in each: between
-** two points evenly, before the first from 0. What goes down (it never should) counts as nothing. */
+/* Cuts the time from 0 to the last point into `bars` equal parts, and gives how much the figure grew in
+** each: between two points evenly, before the first from 0. What goes down (it never should) counts as
+** nothing. */
 void os_chart_cut(const struct os_chart_point *points, size_t count, double *grown, size_t bars);
-/* The distance of the lines of a scale from 0 to `most`, of which there are at most `lines`: 1, 2 or 5 times a power of
-** ten. most <= 0 counts as 1. */
+/* The distance of the lines of a scale from 0 to `most`, of which there are at most `lines`: 1, 2 or 5
+** times a power of ten. most <= 0 counts as 1. */
 double os_chart_step(double most, int lines);
 /* The same for a scale of seconds: 1, 2, 5, 10, 15, 30 s, 1 min …; below a second as above. */
 double os_chart_time_step(double seconds, int lines);

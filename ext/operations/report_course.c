@@ -1,5 +1,5 @@
-/* report_course.c - a report's part on how the job went over time: charts from the samples that the ledger kept, and
-** the same figures as a table for who cannot see a drawing. See report_page.h. Pure.
+/* report_course.c - a report's part on how the job went over time: charts from the samples that the
+** ledger kept, and the same figures as a table for who cannot see a drawing. See report_page.h. Pure.
 */
 #include <string.h>
 #include "base/json.h"

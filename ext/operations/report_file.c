@@ -1,4 +1,5 @@
-/* report_file.c - see report_file.h. Owns nothing between calls; what is left of a failed attempt is removed. */
+/* report_file.c - see report_file.h. Owns nothing between calls; what is left of a failed attempt is
+** removed. */
 #define _GNU_SOURCE /* mkostemp, memmem */
 #include "operations/report_file.h"
 #include <errno.h>
@@ -21,7 +22,7 @@ static int refuse(const char *path, const char *what, struct os_error *error) {
   return os_advise(error, "give the path of a new file, or of an earlier report");
 }
 
-/* ---- what is there -------------------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------------- */
 
 static bool is_report(int fd) {
   char head[OS_REPORT_MARK_WITHIN];
@@ -48,7 +49,7 @@ static int look_at(const char *path, mode_t *mode, struct os_error *error) {
   return ours ? OS_OK : refuse(path, "exists and is no report", error);
 }
 
-/* ---- writing -------------------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------------- */
 
 static int write_all(int fd, const char *data, size_t len) {
   while (len > 0) {
@@ -61,7 +62,8 @@ static int write_all(int fd, const char *data, size_t len) {
   return 0;
 }
 
-/* The new file's name is begun with a point and stands in the same folder: another may be another file system. */
+/* The new file's name is begun with a point and stands in the same folder: another may be another file
+** system. */
 static bool beside(const char *path, char out[PATH_MAX]) {
   const char *slash = strrchr(path, '/');
   int folder = slash != NULL ? (int)(slash - path) + 1 : 0;

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/text.h"
 
-/* ---- text ----------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------------ */
 
 static unsigned code_point(const unsigned char *at, size_t len) {
   if (len == 1) return at[0];
@@ -16,8 +16,9 @@ static unsigned code_point(const unsigned char *at, size_t len) {
          (at[3] & 0x3f);
 }
 
-/* C1 controls, and the characters with which text can be made to read as something it is not (Unicode Technical
-** Report 36, "bidirectional text spoofing"), or that nobody sees. The two joiners stay: scripts need them. */
+/* C1 controls, and the characters with which text can be made to read as something it is not (Unicode
+** Technical Report 36, "bidirectional text spoofing"), or that nobody sees. The two joiners stay: scripts
+** need them. */
 static bool is_hidden(unsigned c) {
   return (c >= 0x80 && c <= 0x9f) || c == 0x61c || c == 0x200b || c == 0x200e || c == 0x200f ||
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
@@ -102,7 +103,7 @@ void os_html_excerpt(struct os_buf *out, const char *text, size_t len, int64_t w
   os_buf_puts(out, " bytes in all)</span>");
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------------- */
 
 void os_html_count(struct os_buf *out, int64_t value) {
   char text[32];

@@ -1,4 +1,5 @@
-/* report_html.h - text that comes from anywhere, made fit for an HTML page; numbers as people read them. Pure.
+/* report_html.h - text that comes from anywhere, made fit for an HTML page; numbers as people read them.
+** Pure.
 */
 #ifndef OS_OPERATIONS_REPORT_HTML_H
 #define OS_OPERATIONS_REPORT_HTML_H
@@ -7,14 +8,15 @@
 #include <stdint.h>
 #include "base/buffer.h"
 
-/* Any bytes as text of an element or of a quoted attribute: markup is escaped, control characters and those that
-** change the direction of writing are shown (line feed and tab stay), invalid UTF-8 becomes U+FFFD. */
+/* Any bytes as text of an element or of a quoted attribute: markup is escaped, control characters and
+** those that change the direction of writing are shown (line feed and tab stay), invalid UTF-8 becomes
+** U+FFFD. */
 void os_html_text(struct os_buf *out, const char *text, size_t len);
 void os_html_string(struct os_buf *out, const char *text); /* the same to the NUL; NULL: nothing */
 /* A JSON value as text: strings as they are, null as nothing, all else as compact JSON. */
 void os_html_json(struct os_buf *out, const json_t *value);
-/* The same for bytes of which only the first `len` are at hand: a character cut in two at the end is left out, and
-** how much is missing is said. */
+/* The same for bytes of which only the first `len` are at hand: a character cut in two at the end is left
+** out, and how much is missing is said. */
 void os_html_excerpt(struct os_buf *out, const char *text, size_t len, int64_t whole);
 
 void os_html_count(struct os_buf *out, int64_t value);     /* 1,234,567 */

@@ -1,8 +1,8 @@
-/* report_page.c - the frame of a report's page: head, headline, the order of its parts, and the small pieces of
-** markup that the parts share. See report_page.h. Owns nothing.
+/* report_page.c - the frame of a report's page: head, headline, the order of its parts, and the small
+** pieces of markup that the parts share. See report_page.h. Owns nothing.
 **
-** The page needs nothing but itself: no script, no font, no picture from elsewhere. Its content security policy says
-** so to the browser too, should text from somewhere ever get through as markup.
+** The page needs nothing but itself: no script, no font, no picture from elsewhere. Its content security
+** policy says so to the browser too, should text from somewhere ever get through as markup.
 */
 #include "operations/report_page.h"
 #include <stdbool.h>
@@ -10,7 +10,7 @@
 #include "base/json.h"
 #include "operations/report_html.h"
 
-/* ---- shared pieces -------------------------------------------------------------------------------------- */
+/* ---- shared pieces --------------------------------------------------------------------------------- */
 
 void os_page_section(struct os_buf *out, const char *id, const char *title) {
   os_buf_printf(out, "<section aria-labelledby=\"%s\">\n<h2 id=\"%s\">%s</h2>\n", id, id, title);
@@ -78,7 +78,7 @@ void os_page_shown(struct os_buf *out, size_t shown, int64_t all, const char *wh
   os_buf_printf(out, " %s.</p>\n", what);
 }
 
-/* ---- head ----------------------------------------------------------------------------------------------- */
+/* ---- head ------------------------------------------------------------------------------------------ */
 
 static const char *index_of(const json_t *job) {
   const char *name = os_json_string(job, "index_name", NULL);
@@ -108,7 +108,7 @@ static void put_head(struct os_buf *out, const json_t *job) {
   os_buf_puts(out, "</style>\n</head>\n<body>\n");
 }
 
-/* ---- headline ------------------------------------------------------------------------------------------- */
+/* ---- headline -------------------------------------------------------------------------------------- */
 
 static void put_sentence(struct os_buf *out, const json_t *job, const char *status) {
   const char *error = os_json_string(job, "error", NULL);
@@ -213,7 +213,7 @@ static void put_headline(struct os_buf *out, const json_t *job) {
   os_buf_puts(out, "</header>\n");
 }
 
-/* ---- the page ------------------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------------- */
 
 void os_report_page(struct os_buf *out, const json_t *facts, const char *now_iso) {
   const json_t *job = json_object_get(facts, "job");

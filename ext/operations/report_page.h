@@ -1,12 +1,13 @@
-/* report_page.h - the page of a report, from the facts that the ledger gave (ledger/facts.h). Pure: facts in, HTML
-** out; a page that did not get its memory has out->failed set.
+/* report_page.h - the page of a report, from the facts that the ledger gave (ledger/facts.h). Pure: facts
+** in, HTML out; a page that did not get its memory has out->failed set.
 */
 #ifndef OS_OPERATIONS_REPORT_PAGE_H
 #define OS_OPERATIONS_REPORT_PAGE_H
 #include <jansson.h>
 #include "base/buffer.h"
 
-/* Stands among the first bytes of every page: by it a report is told from a file that must not be overwritten. */
+/* Stands among the first bytes of every page: by it a report is told from a file that must not be
+** overwritten. */
 #define OS_REPORT_MARK "<meta name=\"generator\" content=\"sqlite-opensearch"
 enum { OS_REPORT_MARK_WITHIN = 512 };
 
@@ -26,8 +27,8 @@ void os_report_result(struct os_buf *out, const json_t *facts);
 
 /* ---- what they share (report_page.c) ---- */
 void os_page_section(struct os_buf *out, const char *id, const char *title); /* opens; ends with </section> */
-/* Opens a table in a box of its own that scrolls; `heads` are the columns, a leading '#' sets numbers to the right.
-** Close it with os_page_table_end(). */
+/* Opens a table in a box of its own that scrolls; `heads` are the columns, a leading '#' sets numbers to
+** the right. Close it with os_page_table_end(). */
 void os_page_table(struct os_buf *out, const char *label, const char *const *heads);
 void os_page_table_end(struct os_buf *out);
 void os_page_word(struct os_buf *out, const json_t *value); /* a cell of a word or two */

@@ -1,5 +1,5 @@
-/* report_refused.c - a report's part on refused records: how many for which reason, and some of each as they were
-** read. See report_page.h. Pure.
+/* report_refused.c - a report's part on refused records: how many for which reason, and some of each as
+** they were read. See report_page.h. Pure.
 */
 #include "base/json.h"
 #include "operations/report_html.h"

@@ -1,5 +1,6 @@
-/* report_style.c - how a report looks: light, dark and printed; from a telephone to a wide window. Colours are chosen
-** so that text keeps a contrast of at least 4.5 to 1 (WCAG 2.1, 1.4.3) in both schemes.
+/* report_style.c - how a report looks: light, dark and printed; from a telephone to a wide window.
+** Colours are chosen so that text keeps a contrast of at least 4.5 to 1 (WCAG 2.1, 1.4.3) in both
+** schemes.
 */
 #include "operations/report_page.h"
 

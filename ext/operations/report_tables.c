@@ -1,12 +1,12 @@
-/* report_tables.c - a report's tables: files, checks and changes, options and settings, the result. See report_page.h.
-** Pure.
+/* report_tables.c - a report's tables: files, checks and changes, options and settings, the result. See
+** report_page.h. Pure.
 */
 #include <string.h>
 #include "base/json.h"
 #include "operations/report_html.h"
 #include "operations/report_page.h"
 
-/* ---- files ---------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------------- */
 
 static int64_t put_states(struct os_buf *out, const json_t *states) {
   static const char *const heads[] = {"State", "#Files", "#Records", "#Refused", "#Size", NULL};
@@ -68,7 +68,7 @@ void os_report_files(struct os_buf *out, const json_t *facts) {
   os_buf_puts(out, "</section>\n");
 }
 
-/* ---- checks and changes --------------------------------------------------------------------------------- */
+/* ---- checks and changes ---------------------------------------------------------------------------- */
 
 void os_report_checks(struct os_buf *out, const json_t *facts) {
   static const char *const heads[] = {"Time", "Step", "Check", "Verdict", "Detail", NULL};
@@ -96,7 +96,7 @@ void os_report_checks(struct os_buf *out, const json_t *facts) {
   os_buf_puts(out, "</section>\n");
 }
 
-/* ---- options, settings, result -------------------------------------------------------------------------- */
+/* ---- options, settings, result --------------------------------------------------------------------- */
 
 static void put_pair(struct os_buf *out, const char *name, const json_t *value, const char *source) {
   os_buf_puts(out, "<tr><th scope=\"row\">");

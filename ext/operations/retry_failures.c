@@ -429,7 +429,7 @@ int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
   const char *index;
   *result = (struct os_retry_result){0};
   job->figures.count_before = job->figures.count_after = -1;
-  os_progress_begin(&retry.meter, job->progress);
+  os_progress_begin(&retry.meter, job->progress, job->session->log);
   retry.builder = os_retry_builder_new();
   retry.sent_ids = json_object();
   int rc = retry.builder && retry.sent_ids ? OS_OK : os_fail_nomem(error);
@@ -446,6 +446,8 @@ int os_retry_failures_run(struct os_job *job, struct os_cluster *cluster,
       rc = retry_index(&retry, error);
       if (rc) break;
     }
+  }
+  if (!rc || retry.meter.drawn) {
     progress_state(&retry, &state);
     os_progress_end(&retry.meter, &state);
   }

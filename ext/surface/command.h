@@ -111,7 +111,8 @@ static inline bool os_command_dry_run(const struct os_command *command) {
 int os_command_job_begin(struct os_command *command, const char *kind, const char *index_name);
 /* The ledger as it is, brought up to date; NULL while there is none: for commands that make no job. */
 int os_command_ledger(struct os_command *command, struct os_ledger **ledger);
-int os_command_no_ledger(struct os_command *command, int64_t job); /* OS_ERR_NOT_FOUND, for want of a ledger */
+/* OS_ERR_NOT_FOUND, for want of a ledger. */
+int os_command_no_ledger(struct os_command *command, int64_t job);
 /* One row of os_audit (when there is a job) and one entry of `checks`. verdict: pass, fail, unknown, skip,
 ** did. durable: committed to the disk before it returns, for an intent before a change (architecture, rule
 ** 4). */

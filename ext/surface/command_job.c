@@ -86,7 +86,8 @@ static char *arguments_json(const struct os_command *command) {
   return os_buf_take(&out);
 }
 
-/* What is in force and not the default: a job's row keeps it, for settings change and the environment is gone. */
+/* What is in force and not the default: a job's row keeps it, for settings change and the environment is
+** gone. */
 static char *settings_json(const struct os_settings *settings) {
   json_t *list = json_array();
   bool whole = list != NULL;
@@ -142,7 +143,8 @@ int os_command_job_begin(struct os_command *command, const char *kind, const cha
   return rc;
 }
 
-/* A ledger that an older version made cannot be read before it is brought up to date, which needs a command. */
+/* A ledger that an older version made cannot be read before it is brought up to date, which needs a
+** command. */
 int os_command_ledger(struct os_command *command, struct os_ledger **ledger) {
   int rc = os_session_ledger(command->session, false, ledger, &command->error);
   if (rc == OS_ERR_LEDGER) {

@@ -411,7 +411,8 @@ def test_progress_on_a_terminal_is_one_line_drawn_again(slow, plain, index):
     from harness.shell import clean_environment
     master, slave = pty.openpty()
     process = subprocess.Popen(["sqlite3", "-batch", "-cmd", ".load %s" % EXTENSION, "app.db", slow.script], cwd=slow.path,
-                               env=clean_environment(slow.path, slow.env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave)
+                               env=clean_environment(slow.path, {**slow.env, "TERM": "xterm"}), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=slave)
     os.close(slave)
     seen = b""
     while True:

@@ -1,5 +1,5 @@
-/* What is kept of a job over time: at most OS_SAMPLES rows, evenly, whatever its length; and how older ledgers come by
-** the table. */
+/* What is kept of a job over time: at most OS_SAMPLES rows, evenly, whatever its length; and how older
+** ledgers come by the table. */
 #include "ledger_support.h"
 #include "ledger/ledger_int.h"
 #include "ledger_schema.h"

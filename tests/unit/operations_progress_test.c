@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <locale.h>
+#include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "base/clock.h"
 #include "operations/progress.h"
@@ -41,33 +44,63 @@ static void the_line(void **state) {
   struct os_progress_meter meter = {.documents_rate = 45000.9, .bytes_rate = 20140000, .started = 1000};
   struct os_progress_state s = half;
   text_is(&meter, &s, 1042,
-          "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62 %  ETA 0:02  2 refused  1 retries");
+          "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62.5 of 100.0 MB  "
+          "[##################............]  62 %  0:42 so far  ETA 0:02  2 refused  1 retry");
   s.refused = s.retries = 0;
   s.paused = true;
   meter.bytes_rate = 5000;
-  text_is(&meter, &s, 1042, "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  62 %  ETA 2:05:00  paused");
+  text_is(&meter, &s, 1042,
+          "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  62.5 of 100.0 MB  "
+          "[##################............]  62 %  0:42 so far  ETA 2:05:00  paused");
   s.paused = false;
-  meter.bytes_rate = 0; /* not known yet: the time so far */
-  text_is(&meter, &s, 1061.2, "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  62 %  1:01");
   s.bytes_total = 0; /* standard input */
-  text_is(&meter, &s, 4600, "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  1:00:00");
+  text_is(&meter, &s, 4600, "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  1:00:00 so far");
   s.bytes_total = 1000; /* more was read than there should be: a file grows */
-  meter.bytes_rate = 100;
-  text_is(&meter, &s, 1000, "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  100 %  0:00");
+  text_is(&meter, &s, 1000,
+          "files 3/12  1,234,567 docs  45,000 docs/s  0.0 MB/s  62.5 of 0.0 MB  "
+          "[##############################]  "
+          "100 %  0:00 so far");
+  s = (struct os_progress_state){.documents = 1, .refused = 1, .retries = 2}; /* os_retry_failures */
+  text_is(&meter, &s, 1001.2, "1 doc  45,000 docs/s  0:01 so far  1 refused  2 retries");
 }
 
+static void the_last_line_sums_up(void **state) {
+  (void)state;
+  struct os_progress_meter meter = {
+      .documents_rate = 45000.9, .bytes_rate = 20140000, .started = 1000, .ended = true};
+  struct os_progress_state s = half;
+  s.paused = true;
+  text_is(&meter, &s, 1042,
+          "files 3/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  62 %  0:42 in all  2 refused  1 retry");
+  s.bytes_read = s.bytes_total;
+  s.files_done = 12;
+  text_is(&meter, &s, 1042,
+          "files 12/12  1,234,567 docs  45,000 docs/s  20.1 MB/s  0:42 in all  2 refused  1 retry");
+}
+
+/* Fewer columns, fewer fields, but each of them whole, and the important ones to the last. */
 static void the_line_fits_the_terminal(void **state) {
   (void)state;
   struct os_progress_meter meter = {.documents_rate = 1, .bytes_rate = 1e6};
   char whole[512], line[512], small[10];
-  os_progress_text(&meter, &half, 0, whole, sizeof whole, 0);
-  for (int columns = 1; columns < 120; columns++) {
+  os_progress_text(&meter, &half, 0, whole, sizeof whole, 200);
+  for (int columns = 1; columns < 200; columns++) {
     os_progress_text(&meter, &half, 0, line, sizeof line, columns);
     assert_true(strlen(line) <= (size_t)columns);
-    assert_memory_equal(line, whole, strlen(line));
+    for (char *rest = line, *field; (field = strstr(rest, "  ")) || *rest; rest = field + 2) {
+      if (field) *field = 0;
+      if (!strstr(whole, rest)) fail_msg("'%s' is no field of '%s'", rest, whole);
+      if (!field) break;
+    }
+    os_progress_text(&meter, &half, 0, line, sizeof line, columns);
+    if (columns >= 14) assert_non_null(strstr(line, "1,234,567 docs"));
+    if (columns >= 60) assert_non_null(strstr(line, "2 refused"));
   }
+  assert_string_equal(line, whole);
+  os_progress_text(&meter, &half, 0, line, sizeof line, 79);
+  assert_string_equal(line, "files 3/12  1,234,567 docs  1 docs/s  62 %  0:00 so far  ETA 0:38  2 refused");
   os_progress_text(&meter, &half, 0, small, sizeof small, 80);
-  assert_int_equal(strlen(small), sizeof small - 1);
+  assert_true(strlen(small) < sizeof small);
 }
 
 static json_t *object_of(const char *text) {
@@ -151,7 +184,7 @@ static size_t shown(enum os_progress_kind kind, const struct os_progress_state *
   struct os_progress_meter meter;
   assert_int_equal(pipe2(pipe_ends, O_NONBLOCK), 0);
   dup2(pipe_ends[1], STDERR_FILENO);
-  os_progress_begin(&meter, kind);
+  os_progress_begin(&meter, kind, NULL);
   for (int i = 0; i < updates; i++) {
     os_progress_update(&meter, s);
     os_clock_sleep_ms(1);
@@ -174,12 +207,79 @@ static void what_is_written(void **state) {
   assert_int_equal(out[strlen(out) - 1], '\n');
   out[strlen(out) - 1] = 0;
   json_decref(object_of(out));
-  shown(OS_PROGRESS_LINE, &half, 300, out, sizeof out); /* redrawn five times a second */
-  int drawn = 0;
-  for (const char *at = out; (at = strchr(at, '\r')); at++)
-    drawn++;
-  assert_in_range(drawn, 2, 8);
-  assert_int_equal(strchr(out, '\n') - out, strlen(out) - 1); /* one line, ended once */
+  shown(OS_PROGRESS_LINE, &half, 300, out, sizeof out); /* no terminal: whole lines, here the last alone */
+  assert_null(strpbrk(out, "\r\033"));
+  assert_int_equal(strchr(out, '\n') - out, strlen(out) - 1);
+  assert_non_null(strstr(out, "1,234,567 docs"));
+}
+
+/* On a terminal of that width: what was written to it. */
+static void on_terminal(const char *term, unsigned short columns, struct os_log *log, char *out, size_t cap) {
+  int master, slave, saved = dup(STDERR_FILENO);
+  struct winsize size = {.ws_row = 24, .ws_col = columns};
+  struct os_progress_meter meter;
+  assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+  setenv("TERM", term, 1);
+  dup2(slave, STDERR_FILENO);
+  os_progress_begin(&meter, OS_PROGRESS_LINE, log);
+  for (int i = 0; i < 300; i++) {
+    os_progress_update(&meter, &half);
+    if (log && i == 299) os_log_write(log, OS_LOG_WARNING, "in between");
+    os_clock_sleep_ms(1);
+  }
+  os_progress_end(&meter, &half);
+  if (log) os_log_write(log, OS_LOG_WARNING, "afterwards");
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  size_t len = 0;
+  struct pollfd ready = {.fd = master, .events = POLLIN};
+  while (len < cap - 1 && poll(&ready, 1, 0) == 1) {
+    ssize_t n = read(master, out + len, cap - 1 - len);
+    if (n <= 0) break;
+    len += (size_t)n;
+  }
+  out[len] = 0;
+  close(slave);
+  close(master);
+}
+
+static void a_terminal(void **state) {
+  (void)state;
+  static char out[65536];
+  static const unsigned short widths[] = {10, 80, 200};
+  for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
+    on_terminal("xterm", widths[i], NULL, out, sizeof out); /* redrawn five times a second */
+    int drawn = 0;
+    for (const char *at = out; (at = strstr(at, "\r\033[K")); drawn++) {
+      at += 4;
+      assert_true(strcspn(at, "\r\n") < widths[i]);
+    }
+    assert_in_range(drawn, 2, 8);
+    assert_int_equal(strchr(out, '\n') - out, strlen(out) - 1); /* one line, ended once */
+  }
+  assert_non_null(strstr(out, "[#####"));
+  on_terminal("dumb", 80, NULL, out, sizeof out);
+  assert_null(strchr(out, '\033'));
+}
+
+/* A line of the log takes the place of the line that stands there, which is drawn again below it. */
+static void the_log_in_between(void **state) {
+  (void)state;
+  static char out[65536];
+  struct os_log *log = os_log_new();
+  on_terminal("xterm", 80, log, out, sizeof out);
+  const char *between = strstr(out, "in between"), *line = between;
+  assert_non_null(between);
+  while (line > out && *line != '\r')
+    line--;
+  assert_memory_equal(line, "\r\033[K2", 5); /* the log's time follows at once */
+  assert_memory_equal(strchr(between, '\n'), "\n\r\033[K", 5);
+  const char *after = strstr(out, "afterwards");
+  assert_non_null(after);
+  while (after > out && *after != '\n')
+    after--;
+  assert_int_equal(after[1], '2'); /* nothing is erased when no line stands */
+  os_log_unref(log);
 }
 
 /* The longest index name and the largest figures still make a whole object. */
@@ -210,9 +310,15 @@ static void a_long_object_is_not_cut(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(the_line),        cmocka_unit_test(the_line_fits_the_terminal),
-      cmocka_unit_test(the_object),      cmocka_unit_test(the_locale_does_not_matter),
-      cmocka_unit_test(what_is_written), cmocka_unit_test(a_long_object_is_not_cut),
+      cmocka_unit_test(the_line),
+      cmocka_unit_test(the_last_line_sums_up),
+      cmocka_unit_test(the_line_fits_the_terminal),
+      cmocka_unit_test(the_object),
+      cmocka_unit_test(the_locale_does_not_matter),
+      cmocka_unit_test(what_is_written),
+      cmocka_unit_test(a_terminal),
+      cmocka_unit_test(the_log_in_between),
+      cmocka_unit_test(a_long_object_is_not_cut),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* operations_report_test.c - the pure parts of a report: escaping, numbers, scales, charts, the page from facts however
-** hostile; and the file that takes the place of nothing but an earlier report.
+/* operations_report_test.c - the pure parts of a report: escaping, numbers, scales, charts, the page from
+** facts however hostile; and the file that takes the place of nothing but an earlier report.
 */
 #include "ledger_support.h"
 #include "base/json.h"
@@ -10,7 +10,7 @@
 #include "operations/report_html.h"
 #include "operations/report_page.h"
 
-/* ---- text ----------------------------------------------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------------------------------ */
 
 static void html_is(const char *text, size_t len, const char *expected) {
   struct os_buf out;
@@ -69,7 +69,7 @@ static void excerpts(void **state) {
   }
 }
 
-/* ---- numbers -------------------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------------- */
 
 static void number_is(void (*put)(struct os_buf *out, double value), double value, const char *expected) {
   struct os_buf out;
@@ -125,7 +125,7 @@ static void numbers(void **state) {
     number_is(cases[i].put, cases[i].value, cases[i].expected);
 }
 
-/* ---- scales and charts ---------------------------------------------------------------------------------- */
+/* ---- scales and charts ----------------------------------------------------------------------------- */
 
 static bool near(double a, double b) {
   double difference = a - b;
@@ -193,7 +193,7 @@ static void a_drawing(void **state) {
   os_buf_free(&out);
 }
 
-/* ---- the page ------------------------------------------------------------------------------------------- */
+/* ---- the page -------------------------------------------------------------------------------------- */
 
 #define HOSTILE "</title><script>alert(1)</script>\" onload=\"x\" '\x1b\xff\xe2\x80\xae"
 
@@ -323,7 +323,7 @@ static void no_memory(void **state) {
   json_decref(facts);
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------- */
+/* ---- the file -------------------------------------------------------------------------------------- */
 
 #define PAGE "<!DOCTYPE html>\n" OS_REPORT_MARK " 1\">\n"
 
