@@ -61,7 +61,8 @@ def machine(node):
 def parsers(build, data, megabytes):
     lines = []
     for name, program in plan.PARSERS.items():
-        done = subprocess.run([os.path.join(build, "perf", program), data.file(name, megabytes)[0]], capture_output=True, text=True, check=True)
+        file = os.path.basename(data.file(name, megabytes)[0])
+        done = subprocess.run([os.path.join(build, "perf", program), file], cwd=data.path, capture_output=True, text=True, check=True)
         lines.append(done.stdout.strip())
     return "\n".join(lines)
 
@@ -131,13 +132,13 @@ def measure_all(args, what, sections, sink, node, data, results):
         results["parsers"] = parsers(args.build, data, what.sink_mb)
         print(results["parsers"], flush=True)
     for name, compression in what.sink if "sink" in sections else []:
-        entries += compare.compare(found, sink, data, name, compression, what.sink_mb, what.slow_mb, what.rounds, say)
+        entries += compare.compare(found, sink, data, name, compression, what.sink_mb, what.rounds, say)
     if "node" in sections or "tuning" in sections:
-        warm_up(own[0], node, data, what.slow_mb)
+        warm_up(own[0], node, data, max(1, what.node_mb // 2))
     for name, compression in what.node if "node" in sections else []:
-        entries += compare.compare(found, node, data, name, compression, what.node_mb, what.node_mb, what.rounds, say)
+        entries += compare.compare(found, node, data, name, compression, what.node_mb, what.rounds, say)
     for name in what.tuning if "tuning" in sections else []:
-        for entry in compare.compare(tools.tunings(own[0].extension), node, data, name, "", what.node_mb, what.node_mb, what.rounds, say):
+        for entry in compare.compare(tools.tunings(own[0].extension), node, data, name, "", what.node_mb, what.rounds, say):
             entries.append({**entry, "label": "tuning"})
     if "curve" in sections and what.curve:
         entries += long_loads.curve(own[0], sink, data, what.curve, what.sink_mb, what.rounds, say)
@@ -153,7 +154,7 @@ def main():
     if unknown:
         sys.exit("bench: error: there is no section %s; there are %s" % (", ".join(sorted(unknown)), ", ".join(SECTIONS + EXTRA)))
     what = plan.quick(args.megabytes or 48, args.rounds or 2) if args.quick else plan.full(args.megabytes or 128, args.rounds or 3)
-    node = Node(args.node)
+    args.build, node = os.path.abspath(args.build), Node(args.node)
     data = Folder(os.path.join(args.cache, "data"))
     results = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine(node), "entries": []}
     sink = Sink(os.path.join(args.build, "perf", "nullsink"), node)

@@ -40,10 +40,10 @@ def entry_of(tool, receiver, file):
             "size": file.size, "documents": file.documents, "unfit": tool.unfit(file), "runs": []}
 
 
-def compare(tools, receiver, data, name, compression, megabytes, slow_megabytes, rounds, say):
+def compare(tools, receiver, data, name, compression, megabytes, rounds, say):
     # a variant of ours that makes no difference here is no row; a peer that does not read the file is one
     tools = [tool for tool in tools if tool.peer or not tool.unfit(file_of(data, name, megabytes, compression))]
-    files = {tool: file_of(data, name, slow_megabytes if tool.slow else megabytes, compression) for tool in tools}
+    files = {tool: file_of(data, name, max(1, megabytes // tool.part[receiver.name]), compression) for tool in tools}
     entries = {tool: entry_of(tool, receiver, files[tool]) for tool in tools}
     taking = [tool for tool in tools if not entries[tool]["unfit"]]
     paths = {tool: tool.prepare(files[tool]) for tool in taking}

@@ -33,7 +33,6 @@ class Plan:
     node: list
     sink_mb: int
     node_mb: int
-    slow_mb: int  # for the tools that are slow
     rounds: int
     curve: list = field(default_factory=list)  # megabytes
     many: tuple = ()  # files, records a file
@@ -43,12 +42,12 @@ class Plan:
 
 def full(megabytes, rounds):
     return Plan([(name, compression) for compression in ("", "gz", "zst") for name in NAMES], [(name, "") for name in NAMES],
-                megabytes, max(1, megabytes * 3 // 8), max(1, megabytes // 4), rounds, [10, 30, 100, 300, 1000, 4000], (100_000, 4), watched_mb=2000)
+                megabytes, max(1, megabytes // 2), rounds, [10, 30, 100, 300, 1000, 4000], (100_000, 4), watched_mb=2000)
 
 
 def quick(megabytes, rounds):
     return Plan([("log.ndjson", ""), ("products.csv", ""), ("log.ndjson", "gz")], [("places.ndjson", "")],
-                megabytes, max(1, megabytes // 2), max(1, megabytes // 4), rounds, watched_mb=500)
+                megabytes, max(1, megabytes // 2), rounds, watched_mb=1000)
 
 
 def file_of(data, name, megabytes, compression=""):

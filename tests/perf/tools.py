@@ -14,8 +14,9 @@ BATCH = 5 << 20  # bytes of a request of the peers; ours keeps its default
 
 
 class Tool:
-    """name; peer: not ours; slow: it gets a part of the file, because its speed does not depend on the length."""
-    peer, slow = True, False
+    """name; peer: not ours; part: it gets the n-th part of a file in front of a receiver, because it takes long."""
+    peer = True
+    part = {"sink": 1, "node": 1}
 
     def __init__(self, name):
         self.name = name
@@ -73,7 +74,7 @@ class GoClient(Tool):
 
 
 class OpenSearchPy(Tool):
-    slow = True
+    part = {"sink": 4, "node": 1}
 
     def __init__(self, mode, packages):
         super().__init__("opensearch-py %s_bulk" % mode)
@@ -87,7 +88,7 @@ class OpenSearchPy(Tool):
 
 
 class Elasticdump(Tool):
-    slow = True
+    part = {"sink": 4, "node": 4}
 
     def __init__(self, program):
         super().__init__("elasticdump")

@@ -197,8 +197,8 @@ def test_ours_is_measured_into_sink_and_node(nullsink, plain, tmp_path):
     try:
         entries = []
         for name in plan.NAMES:
-            entries += compare.compare(tools.ours(EXTENSION), sink, data, name, "", 1, 1, 2, lines.append)
-        entries += compare.compare(tools.ours(EXTENSION), node, data, "products.csv", "gz", 1, 1, 1, lines.append)
+            entries += compare.compare(tools.ours(EXTENSION), sink, data, name, "", 1, 2, lines.append)
+        entries += compare.compare(tools.ours(EXTENSION), node, data, "products.csv", "gz", 1, 1, lines.append)
     finally:
         sink.close()
         node.remove()
