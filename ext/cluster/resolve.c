@@ -155,8 +155,10 @@ static int read_uuid(struct os_cluster *cluster, const char *name, struct os_res
   }
   const json_t *index = json_object_get(answer, name);
   os_copy_text(out->uuid, sizeof out->uuid, os_json_string(index, "settings/index/uuid", ""));
+  /* without its UUID what was loaded into it before would not be found */
+  if (!json_is_object(answer)) rc = os_odd_answer("GET _settings", answer, error);
   json_decref(answer);
-  return OS_OK;
+  return rc;
 }
 
 static int read_aliases(struct os_cluster *cluster, const char *name, struct os_resolved *out,

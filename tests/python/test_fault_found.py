@@ -54,3 +54,13 @@ def test_an_empty_answer_does_not_make_a_duplicate_ours(through, proxy, plain, i
     rows = through.dlq()
     assert len(rows) == 50 == result["response"]["failed"] and all(row["status"] == 409 for row in rows)
     assert plain.documents(index) == {"k%d" % n: {"n": n} for n in range(50)}
+
+
+def test_an_index_without_a_uuid_is_not_loaded(through, proxy, plain, index):
+    """An empty answer hid which index it was; the next load found no trace of the broken append, and its resume overwrote."""
+    plain.create(index)
+    through.file("a.ndjson", '{"_id":"k","n":1}\n' * 3)
+    proxy.rule("lie", on="GET .*/_settings.filter_path", kind="empty", times=1)
+    text = through.load_fails("a.ndjson", index, "_settings", "empty", mode="append")
+    assert "promises" in text and not proxy.calls("bulk")
+    assert through.load("a.ndjson", index, mode="append", max_failed=None)["response"]["created"] == 1
