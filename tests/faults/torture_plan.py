@@ -111,8 +111,8 @@ class Plan:
                                   for _ in range(rng.randint(1, 4)))
 
     def _auto_means(self):
-        if self.ids in ("own", "repeated") and not self.by_key:
-            return "upsert"
+        if self.ids in ("own", "repeated") and not self.by_key:  # told by the first record of each file
+            return None if any(self.of_file(name)[0].bad == "parser" for name in self.files) else "upsert"
         return "fresh" if self.ids in ("computed", "none") and not self.foreign else None
 
     # ---- what is loaded how -----------------------------------------------------------------------------------
