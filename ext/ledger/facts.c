@@ -2,6 +2,7 @@
 ** gives no more than one of some hundreds. Owns nothing.
 */
 #include "ledger/facts.h"
+#include <math.h>
 #include <string.h>
 #include "base/fork.h"
 #include "ledger/ledger_int.h"
@@ -66,7 +67,10 @@ static json_t *bytes_of(sqlite3_stmt *stmt, int column, const void *bytes) {
 static json_t *value_of(sqlite3_stmt *stmt, int column) {
   switch (sqlite3_column_type(stmt, column)) {
   case SQLITE_INTEGER: return json_integer(sqlite3_column_int64(stmt, column));
-  case SQLITE_FLOAT: return json_real(sqlite3_column_double(stmt, column));
+  case SQLITE_FLOAT: {
+    double number = sqlite3_column_double(stmt, column);
+    return isfinite(number) ? json_real(number) : json_null(); /* JSON has no infinity */
+  }
   case SQLITE_TEXT: return bytes_of(stmt, column, sqlite3_column_text(stmt, column));
   case SQLITE_BLOB: return bytes_of(stmt, column, sqlite3_column_blob(stmt, column));
   default: return json_null();

@@ -38,6 +38,7 @@ double os_chart_step(double most, int lines) {
   static const double steps[] = {1, 2, 5};
   double power = 1;
   if (!(most > 0)) most = 1;
+  if (most > 1e300) most = 1e300; /* beyond there is nothing but infinity, which no step reaches */
   while (power * 10 <= most)
     power *= 10;
   while (power > most)

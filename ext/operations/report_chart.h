@@ -27,11 +27,11 @@ struct os_chart {
   const char *id; /* unique in the page; letters, digits */
   const char
       *title; /* "Documents a second"; shown above, and the name of the drawing. Plain ASCII, no markup */
-  const char *says; /* one sentence that says what is to be seen. Likewise */
-  const char *tone; /* the class that colours it: "rate", "bad", "warn" */
-  const double *values;
-  size_t count;   /* bars; at least 1 */
-  double seconds; /* the time they span together; > 0 */
+  const char *says;     /* one sentence that says what is to be seen. Likewise */
+  const char *tone;     /* the class that colours it: "rate", "bad", "warn" */
+  const double *values; /* finite, from 0 */
+  size_t count;         /* bars; at least 1 */
+  double seconds;       /* the time they span together; > 0 */
 };
 /* <figure> with caption and drawing. */
 void os_chart_draw(struct os_buf *out, const struct os_chart *chart);

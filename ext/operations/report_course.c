@@ -51,7 +51,7 @@ static void put_words(struct os_buf *out, const struct series *series, const str
     os_buf_printf(out, " %s, at most ", series->unit);
     os_html_short(out, most);
   } else {
-    os_html_count(out, (int64_t)(sum + 0.5));
+    os_html_count(out, os_html_whole(sum + 0.5));
     os_buf_printf(out, " %s in all", series->unit);
   }
   os_buf_puts(out, ", over ");
@@ -65,6 +65,8 @@ static void put_chart(struct os_buf *out, const struct series *series, const str
   for (size_t i = 0; i < course->bars; i++) {
     sum += grown[i];
     values[i] = series->per_second ? grown[i] / bar : grown[i];
+    if (!(values[i] > 0)) values[i] = 0;
+    if (values[i] > 1e18) values[i] = 1e18; /* absurd, but finite */
   }
   if (sum <= 0 && !series->always) return;
   struct os_buf says;
@@ -96,9 +98,9 @@ static void put_figures(struct os_buf *out, const struct course *course,
     for (size_t k = 0; k < SERIES; k++) {
       os_buf_puts(out, "<td class=\"n\">");
       if (k == 1)
-        os_html_bytes(out, (int64_t)grown[k][i]);
+        os_html_bytes(out, os_html_whole(grown[k][i]));
       else
-        os_html_count(out, (int64_t)(grown[k][i] + 0.5));
+        os_html_count(out, os_html_whole(grown[k][i] + 0.5));
       os_buf_puts(out, "</td>");
       if (k > 0) continue;
       os_buf_puts(out, "<td class=\"n\">");

@@ -105,6 +105,13 @@ void os_html_excerpt(struct os_buf *out, const char *text, size_t len, int64_t w
 
 /* ---- numbers --------------------------------------------------------------------------------------- */
 
+static const double LARGEST = 9e18; /* just below what an int64_t holds */
+
+int64_t os_html_whole(double value) {
+  if (!(value > -LARGEST)) return (int64_t)-LARGEST;
+  return (int64_t)(value < LARGEST ? value : LARGEST);
+}
+
 void os_html_count(struct os_buf *out, int64_t value) {
   char text[32];
   if (value < 0) os_buf_puts(out, "−");
@@ -160,7 +167,7 @@ void os_html_duration(struct os_buf *out, double seconds) {
     os_buf_puts(out, " s");
     return;
   }
-  unsigned long long whole = (unsigned long long)(seconds + 0.5);
+  unsigned long long whole = (unsigned long long)os_html_whole(seconds + 0.5);
   if (whole < 3600)
     os_buf_printf(out, "%llu min %llu s", whole / 60, whole % 60);
   else
@@ -168,7 +175,8 @@ void os_html_duration(struct os_buf *out, double seconds) {
 }
 
 void os_html_clock(struct os_buf *out, double seconds) {
-  unsigned long long tenths = (unsigned long long)(seconds * 10 + 0.5), whole = tenths / 10;
+  unsigned long long tenths = (unsigned long long)os_html_whole((seconds > 0 ? seconds : 0) * 10 + 0.5);
+  unsigned long long whole = tenths / 10;
   if (whole >= 3600)
     os_buf_printf(out, "%llu:%02llu:%02llu", whole / 3600, whole / 60 % 60, whole % 60);
   else

@@ -19,6 +19,8 @@ void os_html_json(struct os_buf *out, const json_t *value);
 ** out, and how much is missing is said. */
 void os_html_excerpt(struct os_buf *out, const char *text, size_t len, int64_t whole);
 
+/* A whole number from any: a ledger may come with somebody else's database, and its figures be absurd. */
+int64_t os_html_whole(double value);
 void os_html_count(struct os_buf *out, int64_t value);     /* 1,234,567 */
 void os_html_short(struct os_buf *out, double value);      /* 950, 1.5k, 12k, 3.4M */
 void os_html_bytes(struct os_buf *out, int64_t bytes);     /* 950 B, 1.5 MB */

@@ -155,7 +155,7 @@ static void put_documents(struct os_buf *out, const json_t *job) {
           updated = os_json_int(job, "documents_updated", 0);
   int64_t noop = os_json_int(job, "documents_noop", 0), already = os_json_int(job, "documents_already", 0);
   int64_t failed = os_json_int(job, "documents_failed", 0), read = os_json_int(job, "documents_read", 0);
-  int64_t done = created + updated + noop + already + failed;
+  double done = (double)created + (double)updated + (double)noop + (double)already + (double)failed;
   double seconds = os_json_real(job, "seconds", 0);
   count_tile(out, "Records read", read, NULL);
   count_tile(out, "Documents created", created, NULL);
@@ -164,10 +164,10 @@ static void put_documents(struct os_buf *out, const json_t *job) {
   count_tile(out, "There already", already, NULL);
   count_tile(out, "Left out", os_json_int(job, "documents_skipped", 0), NULL);
   count_tile(out, "Refused", failed, NULL);
-  if (done == 0) done = read; /* a rehearsal sends nothing */
-  if (done == 0 || seconds <= 0) return;
+  if (done <= 0) done = (double)read; /* a rehearsal sends nothing */
+  if (done <= 0 || seconds <= 0) return;
   open_tile(out, "Rate");
-  os_html_count(out, (int64_t)((double)done / seconds));
+  os_html_count(out, os_html_whole(done / seconds));
   close_tile(out, " records/s");
 }
 

@@ -8,14 +8,15 @@
 
 /* ---- files ----------------------------------------------------------------------------------------- */
 
+/* Gives how many files there are. */
 static int64_t put_states(struct os_buf *out, const json_t *states) {
   static const char *const heads[] = {"State", "#Files", "#Records", "#Refused", "#Size", NULL};
   size_t i;
   json_t *state;
-  int64_t files = 0;
+  double files = 0;
   os_page_table(out, "Files by their state", heads);
   json_array_foreach(states, i, state) {
-    files += os_json_int(state, "files", 0);
+    files += (double)os_json_int(state, "files", 0);
     os_buf_puts(out, "<tr><th scope=\"row\">");
     os_page_badge(out, os_json_string(state, "status", ""));
     os_buf_puts(out, "</th>");
@@ -27,7 +28,7 @@ static int64_t put_states(struct os_buf *out, const json_t *states) {
     os_buf_puts(out, "</td></tr>\n");
   }
   os_page_table_end(out);
-  return files;
+  return os_html_whole(files);
 }
 
 static void put_file(struct os_buf *out, const json_t *file) {

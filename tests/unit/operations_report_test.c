@@ -302,6 +302,32 @@ static void an_empty_page(void **state) {
   }
 }
 
+/* A ledger may come with somebody else's database: no figure may lead to overflow, or to a loop without end. */
+static void absurd_figures(void **state) {
+  (void)state;
+  static const double times[][2] = {{1, 1e308}, {-1e308, 1e-300}, {5, 5}, {7, 3}, {1e-9, 2e-9}};
+  for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+    json_int_t most = INT64_MAX, least = INT64_MIN;
+    json_t *facts =
+        json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I}, s:[{s:f, s:I, s:I}, {s:f, s:I, s:I, "
+                  "s:I}], s:[{s:I, s:I}, "
+                  "{s:I}], s:[{s:I}]}",
+                  "job", "job", most, "documents_read", most, "documents_created", most, "documents_updated",
+                  most, "documents_failed", least, "seconds", times[i][1], "files", most, "files_done", least,
+                  "bytes_read", least, "samples", "seconds", times[i][0], "documents", most, "failed", least,
+                  "seconds", times[i][1], "documents", i % 2 ? least : most, "failed", most, "bytes_sent",
+                  most, "states", "files", most, "size", least, "files", most, "files", "size", least);
+    assert_non_null(facts);
+    struct os_buf out;
+    os_buf_init(&out, 0);
+    os_report_page(&out, facts, "now");
+    assert_false(out.failed);
+    assert_non_null(strstr(out.data, "</html>"));
+    os_buf_free(&out);
+    json_decref(facts);
+  }
+}
+
 /* Whichever allocation fails, the page says that it did; with memory back it is whole. */
 static void no_memory(void **state) {
   (void)state;
@@ -404,6 +430,7 @@ int main(void) {
       cmocka_unit_test(a_drawing),
       cmocka_unit_test(a_hostile_page),
       cmocka_unit_test(an_empty_page),
+      cmocka_unit_test(absurd_figures),
       cmocka_unit_test(no_memory),
       TEST(a_file),
       TEST(not_in_the_place_of_something),
