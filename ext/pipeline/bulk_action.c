@@ -79,7 +79,7 @@ static char *put_members(char *at, const struct os_pipeline_options *options, en
 void os_put_action(struct os_buf *out, const struct os_pipeline_options *options, enum os_op op,
                    const char *computed_prefix, const struct os_record *record) {
   size_t most = FIXED_PARTS + OS_ID_PREFIX + MOST_DIGITS + record->id.len + record->routing.len +
-                record->version.len + (options->version_type ? strlen(options->version_type) : 0);
+                record->version.len + (options->external_version ? strlen(options->version_type) : 0);
   if (!os_buf_reserve(out, most)) return;
   char *at = put_operation(out->data + out->len, op);
   at = PUT(put_members(at, options, op, computed_prefix, record), "}}\n");

@@ -141,7 +141,8 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
   char **names = NULL;
   size_t count = 0;
   int rc = read_folder(walk, path, &names, &count);
-  for (size_t i = 0; names && i < count && !rc; i++) {
+  if (rc || names == NULL) return rc;
+  for (size_t i = 0; i < count && !rc; i++) {
     if (walk->probe && walk->probe->interrupted(walk->probe->ctx))
       rc = os_fail(walk->error, OS_ERR_INTERRUPTED, "interrupted while listing %s", path);
     else
