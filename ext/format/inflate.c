@@ -168,10 +168,17 @@ static int gzip_step(struct os_inflate *inflate, const char *in, size_t in_len, 
 
 /* ---- zstd ---- */
 
+/* The formats before zstd 0.8 begin with 0x22 to 0x27. libzstd may have been built with them, but takes them apart
+** otherwise in one piece than in several. */
+static bool may_begin_frame(char first) {
+  return first == 0x28 || (first & 0xF0) == 0x50;
+}
+
 static int zstd_step(struct os_inflate *inflate, const char *in, size_t in_len, char *out, size_t out_cap,
                      struct moved *moved, struct os_error *error) {
   if (!inflate->inside && !in_len) return OS_OK;
   if (!inflate->inside) inflate->mark = inflate->in;
+  if (!inflate->inside && !may_begin_frame(in[0])) return damaged(inflate, "no frame begins here", error);
   ZSTD_inBuffer from = {in, in_len, 0};
   ZSTD_outBuffer to = {out, out_cap, 0};
   size_t hint = ZSTD_decompressStream(inflate->zstd, &to, &from);
