@@ -55,7 +55,7 @@ def machine(node):
             "source": first_line("git", "describe", "--always", "--dirty"), "compiler": first_line("gcc", "--version"),
             "sqlite3": first_line("sqlite3", "--version").split()[0], "node": node.version(), "Python": platform.python_version(),
             "Go": first_line("go", "version"), "Node.js": first_line("node", "--version"),
-            **peers.versions(), "load average at the start": "%.2f" % os.getloadavg()[0]}
+            **peers.versions()}
 
 
 def parsers(build, data, megabytes):
@@ -156,7 +156,7 @@ def main():
     what = plan.quick(args.megabytes or 48, args.rounds or 2) if args.quick else plan.full(args.megabytes or 128, args.rounds or 3)
     args.build, node = os.path.abspath(args.build), Node(args.node)
     data = Folder(os.path.join(args.cache, "data"))
-    results = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "machine": machine(node), "entries": []}
+    results = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "load": os.getloadavg()[0], "machine": machine(node), "entries": []}
     sink = Sink(os.path.join(args.build, "perf", "nullsink"), node)
     try:
         measure_all(args, what, args.sections or SECTIONS, sink, node, data, results)

@@ -78,6 +78,9 @@ def parsers(results):
 
 def about(results):
     lines = ["- %s: %s" % pair for pair in results["machine"].items()]
+    if results.get("load", 0) > 1.5:
+        lines.append("- **other work ran on the machine** (load average %.1f when it began): seconds and ratios are not to be relied on, CPU a GB and "
+                     "memory are steadier" % results["load"])
     lines += ["- left out: %s (%s)" % pair for pair in results["missing"].items()]
     return "\n".join(lines) + "\n"
 
@@ -139,4 +142,4 @@ def put_into(page, results):
     if not begin or not end:
         raise SystemExit("bench: error: %s has no place for results" % page)
     with open(page, "w", encoding="utf-8") as out:
-        out.write("%s%s\n\nMeasured %s.\n\n%s\n%s%s" % (before, begin, results["date"], targets_table(results), end, after))
+        out.write("%s%s\n\nMeasured %s:\n\n%s\n%s\n%s%s" % (before, begin, results["date"], about(results), targets_table(results), end, after))
