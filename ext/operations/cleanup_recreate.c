@@ -211,7 +211,8 @@ static int recover_one(struct recreation *r, int64_t broken, struct os_error *er
     return os_fail(error, OS_ERR_CONFLICT, "%s is not as it was", r->index);
   rc = os_ledger_audit(r->job->ledger, broken, "cleanup", "leftovers", "did", r->index, true, error);
   if (rc || !(trial || backup || r->blocked)) return rc;
-  return os_job_audit(r->job, "cleanup", "leftovers", "did", false, error, "job %lld died over %s:%s%s%s",
+  /* not named as the mark of the dead job: this one may die over the same index, too */
+  return os_job_audit(r->job, "cleanup", "recovered", "did", false, error, "job %lld died over %s:%s%s%s",
                       (long long)broken, r->index, trial ? " trial deleted;" : "",
                       r->blocked ? " write block lifted;" : "",
                       !backup  ? ""

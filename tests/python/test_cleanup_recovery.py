@@ -90,7 +90,7 @@ def test_the_cluster_goes_away_meanwhile(ready, proxy, plain, index):
     assert result.json()["status"] == "success"
     assert_exactly_once(plain, index, OLD + NEW)
     assert_tidy(plain, index)
-    assert any(a["check_name"] == "leftovers" and "cloned back" in a["detail"] for a in ready.audit())
+    assert any(a["check_name"] == "recovered" and "cloned back" in a["detail"] for a in ready.audit())
 
 
 def test_resume_after_fresh_broke_off_while_it_deleted(through, proxy, plain, index):
@@ -107,3 +107,13 @@ def test_resume_after_fresh_broke_off_while_it_deleted(through, proxy, plain, in
     assert_exactly_once(plain, index, NEW)
     through.load("n.ndjson", index, mode="resume")
     assert_exactly_once(plain, index, NEW)
+
+
+def test_killed_twice(ready, proxy, plain, index):
+    """The second process tidied up behind the first, and then died over the same index itself."""
+    dies(ready, proxy, index, "cloned")
+    dies(ready, proxy, index, "deleted")
+    assert not plain.exists(index)
+    ready.load("n.ndjson", index, mode="append")
+    assert_exactly_once(plain, index, OLD + NEW)
+    assert_tidy(plain, index)
