@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <string.h>
 #include "base/alloc.h"
+#include "base/json.h"
 #include "pipeline/bulk_int.h"
 #include "pipeline/bulk_verdict.h"
 
@@ -91,14 +92,18 @@ static void overtake(struct os_batch *batch, const struct os_item *item) {
   }
 }
 
+enum sameness { DIFFERENT, SAME, UNKNOWN /* no memory to find out */ };
+
 /* Do both write the same document? Ids and routing may be spelled with other escapes. */
-static bool same_action(const struct os_batch *batch, const struct os_item *a, const struct os_item *b) {
-  if (a->id_hash != b->id_hash) return false;
+static enum sameness compare_actions(const struct os_batch *batch, const struct os_item *a,
+                                     const struct os_item *b) {
+  if (a->id_hash != b->id_hash) return DIFFERENT;
   const char *text_a = batch->body.data + a->at, *text_b = batch->body.data + b->at;
-  if (a->action_len == b->action_len && !memcmp(text_a, text_b, a->action_len)) return true;
-  json_t *one = json_loadb(text_a, a->action_len, 0, NULL);
-  json_t *other = json_loadb(text_b, b->action_len, 0, NULL);
-  bool same = one && json_equal(one, other);
+  if (a->action_len == b->action_len && !memcmp(text_a, text_b, a->action_len)) return SAME;
+  struct os_error error = {.code = OS_OK};
+  json_t *one = os_json_parse(text_a, a->action_len, 0, "action", &error);
+  json_t *other = one ? os_json_parse(text_b, b->action_len, 0, "action", &error) : NULL;
+  enum sameness same = json_equal(one, other) ? SAME : error.code == OS_ERR_NOMEM ? UNKNOWN : DIFFERENT;
   json_decref(one);
   json_decref(other);
   return same;
@@ -110,11 +115,13 @@ bool os_items_drop_superseded(struct os_batch *batch, size_t n) {
   for (size_t i = 0; i < n; i++) {
     const struct os_item *item = &batch->items[i];
     if (batch->marks[i] || !item->id_hash || item->op != OS_OP_INDEX) continue;
-    for (size_t k = i + 1; k < n; k++)
-      if (batch->answers[k].status < 300 && same_action(batch, item, &batch->items[k])) {
-        if (!note_outcome(batch, i, OS_SKIPPED)) return false;
-        break;
-      }
+    for (size_t k = i + 1; k < n; k++) {
+      if (batch->answers[k].status >= 300) continue;
+      enum sameness same = compare_actions(batch, item, &batch->items[k]);
+      if (same == DIFFERENT) continue;
+      if (same == UNKNOWN || !note_outcome(batch, i, OS_SKIPPED)) return false;
+      break;
+    }
   }
   return true;
 }
