@@ -133,8 +133,14 @@ static int read_mapping(struct os_load *load, struct os_error *error) {
   return audit(load, "mapping", "pass", error, "read; it decides the types of columns it knows");
 }
 
+/* The index's counters are read before the count, and after it at the end: what others write between the two
+** readings may then look like more than was counted, never like less. */
 static int count_documents(struct os_load *load, struct os_error *error) {
   struct os_load_target *target = &load->target;
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  target->stats_known =
+      os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
   int rc = load->request->dry_run ? OS_OK : os_cluster_refresh(load->cluster, target->concrete, error);
   if (!rc) rc = os_cluster_count(load->cluster, target->concrete, NULL, &target->count_before, error);
   if (rc) {
@@ -142,10 +148,6 @@ static int count_documents(struct os_load *load, struct os_error *error) {
     snprintf(load->unverified, sizeof load->unverified, "%.480s", error->text);
     return unknown_or_refuse(load, "count", error);
   }
-  struct os_error ignored;
-  os_error_clear(&ignored);
-  target->stats_known =
-      os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
   load->figures->count_before = target->count_before;
   return os_job_audit(load->job, "guard", "count", "pass", false, error, "%lld documents before the load",
                       (long long)target->count_before);

@@ -25,6 +25,8 @@ static int create_index(struct os_load *load, struct os_error *error) {
     os_error_clear(error);
     rc = os_job_audit(load->job, "prepare", "create", "skip", false, error, "%s exists meanwhile",
                       request->index);
+  } else if (!rc) {
+    load->target.stats_known = true; /* and all of them are 0 */
   }
   if (rc) return os_job_guard_failed(load->job, "prepare", "create", error);
   os_resolved_free(&load->target.resolved);
@@ -35,6 +37,17 @@ static int create_index(struct os_load *load, struct os_error *error) {
   }
   snprintf(load->target.uuid, sizeof load->target.uuid, "%s", load->target.resolved.uuid);
   return rc;
+}
+
+/* The counters of an index that was emptied: what was indexed meanwhile was so by others, and is to be seen. */
+static void count_from_here(struct os_load *load, bool recreated) {
+  struct os_load_target *target = &load->target;
+  int64_t indexed = recreated ? 0 : target->stats_before.index_total;
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  target->stats_known =
+      os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
+  target->stats_before.index_total = indexed;
 }
 
 /* fresh: what was loaded is forgotten, what is there is deleted. */
@@ -58,11 +71,7 @@ static int empty_index(struct os_load *load, struct os_error *error) {
   load->deleted_some = result.deleted > 0 && !result.recreated;
   target->count_before = load->figures->count_before = result.documents_before < 0 ? -1 : 0;
   if (result.uuid[0]) snprintf(target->uuid, sizeof target->uuid, "%s", result.uuid);
-  struct os_error ignored;
-  os_error_clear(&ignored);
-  if (target->stats_known)
-    target->stats_known =
-        os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
+  if (target->stats_known) count_from_here(load, result.recreated);
   return OS_OK;
 }
 

@@ -26,6 +26,23 @@ def slow(through, proxy, plain, index):
     return through
 
 
+@pytest.mark.parametrize("mode", ["append", "fresh"])
+def test_a_document_of_others_between_the_first_readings(slow, proxy, plain, index, mode):
+    """Somebody's document comes in after the count was taken and before the load begins: theirs, no fault."""
+    plain.bulk_put(index, datasets.by_id(datasets.products(3, start=5000)))
+    proxy.rule("delay_answer", on=r"[A-Z]+ /[^ ]+/_count", seconds=1)
+    running = start(slow, "p.ndjson", index, mode=mode, batch_size=500)
+    last = {"append": 1, "fresh": 3}[mode]  # the count that decides: fresh counts before and after it deletes
+    end = time.time() + 20
+    while sum("_count" in c["path"] for c in proxy.calls()) < last and time.time() < end:
+        time.sleep(0.02)
+    time.sleep(0.4)
+    plain.bulk_put(index, {"others": OTHERS[0]})
+    result = running.finish(60)
+    assert result.code == 0 and result.json()["status"] == "success", result
+    assert slow.one("SELECT verdict FROM os_audit WHERE check_name = 'count' AND step = 'finish'") == "unknown"
+
+
 @pytest.mark.parametrize("ids", [False, True], ids=["computed ids", "own ids"])
 def test_two_loads_into_one_index(slow, proxy, plain, index, ids):
     """Each counts what it brought, and takes what the other brought for somebody else's."""
