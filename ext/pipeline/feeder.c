@@ -89,6 +89,7 @@ static int acquire(struct os_feeder *feeder, struct os_batch **out) {
   batch->next_outstanding = NULL;
   batch->sequence = atomic_fetch_add(&pipeline->next_sequence, 1) + 1;
   atomic_fetch_add(&pipeline->travelling, 1);
+  feeder->share = os_batch_share(feeder);
   *out = batch;
   return OS_OK;
 }
@@ -143,6 +144,7 @@ static bool fits(const struct os_feeder *feeder, const struct os_batch *batch, s
   uint64_t cap = options->batch_bytes;
   uint64_t learned = atomic_load_explicit(&options->endpoint->learned_max_body, memory_order_relaxed);
   if (learned && learned < cap) cap = learned;
+  if (feeder->share < cap) cap = feeder->share;
   if (batch->records >= options->batch_size) return false;
   if (batch->refusal_count >= REFUSALS_A_BATCH || batch->refusal_bytes > options->batch_bytes) return false;
   if (!batch->item_count) return true;
@@ -375,6 +377,7 @@ void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
 }
 
 int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take) {
+  atomic_fetch_add(&feeder->pipeline->done_bytes, feeder->pipeline->options.sources[feeder->source].size);
   struct os_batch *batch;
   int rc = current_batch(feeder, 0, &batch);
   if (rc) {

@@ -44,6 +44,7 @@ static int copy_options(struct os_pipeline *pipeline, const struct os_pipeline_o
   pipeline->options.log = options->log ? os_log_ref(options->log) : NULL;
   pipeline->options.index = pipeline->index = os_strdup(options->index);
   pipeline->options.query = pipeline->query = os_strdup(options->query);
+  os_batch_share_init(pipeline);
   pipeline->options.version_type = pipeline->version_type =
       os_strdup(options->version_type ? options->version_type : "external");
   bool complete = pipeline->index && pipeline->version_type && (pipeline->query || !options->query);

@@ -23,6 +23,7 @@ struct os_feeder {
   uint32_t source;        /* number of the source being read */
   uint64_t covered;       /* end of the last record handed in, of the source */
   uint64_t covered_line;  /* the line that begins there */
+  uint64_t share;         /* bytes that the batch being filled may have */
 };
 
 /* ---- bulk_sink.c: network thread ------------------------------------------------------------ */
@@ -59,6 +60,8 @@ struct os_pipeline {
   atomic_int readers_running;
   atomic_int travelling; /* batches that are neither free nor at the keeper */
   atomic_size_t next_source;
+  uint64_t total_bytes;            /* of all sources, on disk */
+  atomic_uint_fast64_t done_bytes; /* of those that were read to their end */
   pthread_t *threads;
   size_t thread_count;
   pthread_mutex_t lock; /* for exited */
@@ -68,6 +71,10 @@ struct os_pipeline {
   struct os_feeder push; /* the keeper's feeder */
   bool pushing, push_finished;
 };
+
+/* ---- batch_share.c ---------------------------------------------------------------------- */
+void os_batch_share_init(struct os_pipeline *pipeline);
+uint64_t os_batch_share(const struct os_feeder *feeder);
 
 int os_feeder_init(struct os_feeder *feeder, struct os_pipeline *pipeline, bool gated);
 void os_feeder_free(struct os_feeder *feeder);

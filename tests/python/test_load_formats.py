@@ -391,3 +391,14 @@ def test_what_is_kept_of_a_compressed_file_counts_for_the_batch(box, plain, inde
         requests[name] = box.job()["requests"], box.job()["bytes_sent"]
     assert requests["p.csv"][0] <= 1.3 * requests["p.csv"][1] / 65536 + 1, requests
     assert requests["p.csv.gz"][0] >= (requests["p.csv.gz"][1] + raw) / 65536, requests
+
+
+def test_the_last_requests_share_what_is_left(box, plain, index):
+    """Six megabytes in one request would leave three of four workers idle."""
+    plain.create(index, datasets.PRODUCTS)
+    docs = datasets.products(24000)
+    size = datasets.write(box / "p.ndjson", docs, ids=True).stat().st_size
+    box.load("p.ndjson", index, mode="upsert", batch_size=100000)
+    requests = box.job()["requests"]
+    assert size > 4 << 20 and 6 <= requests <= size / (400 << 10), (size, requests)
+    assert_exactly_once(plain, index, datasets.by_id(docs))
