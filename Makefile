@@ -65,7 +65,7 @@ endif
 # ---- files --------------------------------------------------------------------------------------------------
 SO = $(BUILD)/opensearch.so
 LIB = $(BUILD)/libopensearch.a
-ROOM_SRC = $(foreach r,$(ROOMS),$(sort $(wildcard ext/$(r)/*.c)))
+ROOM_SRC = $(foreach r,$(ROOMS),$(sort $(wildcard ext/$(r)/*.c) $(wildcard ext/$(r)/*/*.c)))
 SRC = ext/opensearch.c $(ROOM_SRC)
 OBJ = $(SRC:ext/%.c=$(BUILD)/obj/%.o)
 CORE_OBJ = $(SRC:ext/%.c=$(BUILD)/core/%.o)

@@ -95,6 +95,15 @@ int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, i
 int os_ledger_emptying_broken(struct os_ledger *ledger, const char *index_name, int64_t *job,
                               struct os_error *error);
 
+/* ---- steps of an operation on the cluster: reindex, alias switch, refresh … ----------------------------- */
+/* state: begun (an intent: before its request), done, undone. item: what the step is about, "" when there is only
+** one. data: JSON that going on or undoing needs, without secrets; NULL keeps what was written last. FULL. */
+int os_ledger_step_put(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
+                       const char *state, const char *data, struct os_error *error);
+/* state: "" when the step was never begun. *data (may be NULL) is os_free()d by the caller. */
+int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
+                       char state[16], char **data, struct os_error *error);
+
 /* ---- files of a load ----------------------------------------------------------------------------------- */
 struct os_job_file {
   int64_t job;

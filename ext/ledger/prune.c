@@ -1,7 +1,7 @@
 /* prune.c - forgetting old jobs (os_ledger_prune).
 **
-** What goes: the job, its files, its samples, its audit and its resolved refusals. What stays whatever its age: a job
-** that runs, one that owes an index its settings, and a refused record that nobody has sent again or
+** What goes: the job, its files, its samples, its audit, its steps and its resolved refusals. What stays
+** whatever its age: a job that runs, one that owes an index its settings, and a refused record that nobody has sent again or
 ** dismissed.
 */
 #include "ledger/ledger_int.h"
@@ -19,6 +19,7 @@ static int delete_old(struct os_ledger *ledger, const char *before, int64_t *job
       "DELETE FROM job_file WHERE job IN (" OLD_JOBS ")",
       "DELETE FROM job_sample WHERE job IN (" OLD_JOBS ")",
       "DELETE FROM audit WHERE job IN (" OLD_JOBS ")",
+      "DELETE FROM step WHERE job IN (" OLD_JOBS ")",
       /* also those that waited when their job was forgotten, and were dealt with since */
       "DELETE FROM failure WHERE resolved_at IS NOT NULL AND (job IN (" OLD_JOBS ") OR (resolved_at < ?1 AND"
       " NOT EXISTS (SELECT 1 FROM job j WHERE j.job = failure.job)))",

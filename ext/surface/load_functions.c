@@ -3,9 +3,9 @@
 #include "surface/functions.h"
 #include <string.h>
 #include "base/json.h"
-#include "operations/cleanup.h"
-#include "operations/load.h"
-#include "operations/retry_failures.h"
+#include "operations/cleanup/cleanup.h"
+#include "operations/load/load.h"
+#include "operations/retry/failures.h"
 #include "surface/load_request.h"
 
 /* ---- os_bulk_load(path [, index [, options]]) ----------------------------------------------- */

@@ -1,9 +1,9 @@
-/* load_request.h - the options of a load, from JSON to what operations/load.h takes; shared by os_bulk_load,
+/* load_request.h - the options of a load, from JSON to what operations/load/load.h takes; shared by os_bulk_load,
 ** os_load_plan and os_preview. Pure but for the settings it reads.
 */
 #ifndef OS_SURFACE_LOAD_REQUEST_H
 #define OS_SURFACE_LOAD_REQUEST_H
-#include "operations/load.h"
+#include "operations/load/load.h"
 #include "surface/options.h"
 
 extern const struct os_option_schema os_schema_bulk_load;

@@ -7,7 +7,7 @@
 #include "base/buffer.h"
 #include "base/clock.h"
 #include "base/json.h"
-#include "operations/load.h"
+#include "operations/load/load.h"
 #include "pipeline/examine.h"
 #include "pipeline/fingerprint.h"
 #include "surface/load_request.h"

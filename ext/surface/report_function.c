@@ -6,7 +6,7 @@
 ** Rationale for DIRECTONLY: it writes a file. May call: operations/report, ledger/, base/. Owns nothing.
 */
 #include "surface/functions.h"
-#include "operations/report.h"
+#include "operations/report/report.h"
 
 int os_run_report(struct os_command *command) {
   struct os_ledger *ledger;

@@ -110,7 +110,7 @@ static void test_older_ledger_is_upgraded(void **state) {
   assert_error_has("older version");
   os_ledger_free(ledger);
   ledger = open_ledger("l.db");
-  assert_string_equal(ask(ledger, "PRAGMA user_version"), "2");
+  assert_string_equal(ask(ledger, "PRAGMA user_version"), "3");
   assert_string_equal(ask(ledger, "SELECT kind FROM job WHERE job = 1 AND settings IS NULL"), "bulk_load");
   int64_t job = begin_job(ledger, "bulk_load", NULL);
   assert_int_equal(job, 2);

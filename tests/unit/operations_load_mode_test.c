@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include "base/alloc.h"
-#include "operations/load.h"
+#include "operations/load/load.h"
 
 enum { MOST = 4 };
 

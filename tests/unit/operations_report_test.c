@@ -4,11 +4,11 @@
 #include "ledger_support.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "operations/report.h"
-#include "operations/report_chart.h"
-#include "operations/report_file.h"
-#include "operations/report_html.h"
-#include "operations/report_page.h"
+#include "operations/report/report.h"
+#include "operations/report/chart.h"
+#include "operations/report/file.h"
+#include "operations/report/html.h"
+#include "operations/report/page.h"
 
 /* ---- text ------------------------------------------------------------------------------------------ */
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buffer.h"
-#include "operations/retry_action.h"
+#include "operations/retry/action.h"
 
 struct told { /* by the sink */
   struct os_buf text;

@@ -1,7 +1,7 @@
 /* The rows that a retry goes through, and what the outcomes of their records make of them in the ledger. */
 #include "ledger_support.h"
-#include "operations/retry_outcome.h"
-#include "operations/retry_rows.h"
+#include "operations/retry/outcome.h"
+#include "operations/retry/rows.h"
 
 static struct os_ledger *ledger;
 

@@ -1,0 +1,51 @@
+/* steps.c - how far an operation on the cluster came: each step is written down before its request and again
+** after it, with what going on or undoing it has to know. A step that is "begun" may have happened: who goes
+** on asks the cluster.
+*/
+#include <stdio.h>
+#include "ledger/ledger_int.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+
+static const char doing[] = "recording a step", reading[] = "reading a step";
+
+int os_ledger_step_put(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
+                       const char *state, const char *data, struct os_error *error) {
+  char now[OS_TIME_TEXT];
+  struct os_write write;
+  int rc = os_write_enter(ledger, true, &write, error);
+  if (rc != OS_OK) return rc;
+  os_clock_now(now);
+  rc = os_ledger_run(ledger,
+                     "INSERT INTO step(job, item, name, state, begun_at, ended_at, data)"
+                     " VALUES(?1, ?2, ?3, ?4, ?5, iif(?4 = 'begun', NULL, ?5), ?6)"
+                     " ON CONFLICT DO UPDATE SET state = ?4, data = coalesce(?6, data),"
+                     " begun_at = iif(?4 = 'begun', ?5, begun_at), ended_at = iif(?4 = 'begun', NULL, ?5)",
+                     doing, error,
+                     "itttt"
+                     "t",
+                     job, item, name, state, now, data);
+  return os_write_leave(ledger, &write, rc, error);
+}
+
+int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
+                       char state[16], char **data, struct os_error *error) {
+  state[0] = '\0';
+  if (data != NULL) *data = NULL;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt =
+      os_ledger_bound(ledger, "SELECT state, data FROM step WHERE job = ?1 AND item = ?2 AND name = ?3",
+                      reading, error, "itt", job, item, name);
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW) {
+    snprintf(state, 16, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    const char *text = (const char *)sqlite3_column_text(stmt, 1);
+    if (data != NULL && text != NULL && (*data = os_strdup(text)) == NULL) rc = os_fail_nomem(error);
+  } else if (step != SQLITE_DONE) {
+    rc = os_ledger_fail(ledger, step, reading, error);
+  }
+  os_ledger_done(stmt);
+  return rc;
+}

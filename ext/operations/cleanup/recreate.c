@@ -1,0 +1,264 @@
+/* recreate.c - empty an index by making it anew; see cleanup_int.h.
+**
+**   1 read settings and mappings, filter what an index cannot be created with
+**   2 create them under a temporary name (does the definition still work here?), delete that
+**   3 block writes, clone as backup (hard links on one node: cheap)
+**   4 delete, create, check that the new UUID is ours
+**   5 delete the backup
+** A failure from 3 on lifts the block or clones the backup back under the old name. Where that fails, too, or the
+** process dies, the next command does it: names carry the job's number, and the ledger knows what it began.
+*/
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/buffer.h"
+#include "base/json.h"
+#include "net/http.h"
+#include "operations/cleanup/cleanup_int.h"
+
+struct recreation {
+  struct os_job *job;
+  struct os_cluster *cluster;
+  const char *index;
+  char trial[300], backup[300];
+  json_t *definition; /* what the new index is created from */
+  char *body;
+  bool blocked, cloned, deleted; /* an answer that was lost counts as done */
+};
+
+/* Settings that describe one physical index and are refused in a new one (measured; see the migration tools'
+ * lists). */
+static const char *const physical[] = {"uuid",   "creation_date", "provided_name", "version",
+                                       "resize", "blocks",        "history",       "verified_before_close"};
+
+static json_t *definition_of(const json_t *got) {
+  json_t *settings = json_deep_copy(os_json_at(got, "settings/index"));
+  json_t *mappings = json_incref(json_object_get(got, "mappings"));
+  for (size_t i = 0; settings && i < sizeof physical / sizeof physical[0]; i++)
+    json_object_del(settings, physical[i]);
+  json_t *routing = json_object_get(json_object_get(settings, "routing"), "allocation");
+  if (routing) json_object_del(routing, "initial_recovery"); /* left by clones and shrinks */
+  if (!settings || !mappings) {
+    json_decref(settings);
+    json_decref(mappings);
+    return NULL;
+  }
+  return json_pack("{s:{s:o}, s:o}", "settings", "index", settings, "mappings", mappings);
+}
+
+static int request(struct recreation *r, const char *method, char *path_take, const char *body,
+                   const char *what, struct os_error *error) {
+  if (!path_take) return os_fail_nomem(error);
+  struct os_cluster_call call = {
+      .method = method, .path = path_take, .body = body, .timeout = 600, .what = what};
+  int rc = os_cluster_request(r->cluster, &call, NULL, NULL, error);
+  os_free(path_take);
+  return rc;
+}
+
+static int intend(struct recreation *r, const char *step, struct os_error *error, const char *what,
+                  const char *name) {
+  return os_job_audit(r->job, "cleanup", step, "did", true, error, "%s %s", what, name);
+}
+
+static int read_definition(struct recreation *r, struct os_error *error) {
+  json_t *got = NULL;
+  int rc = os_cluster_index_get(r->cluster, r->index, &got, error);
+  if (!rc) {
+    r->definition = definition_of(got);
+    r->body = r->definition ? os_json_text(r->definition) : NULL;
+    if (!r->body) rc = os_fail_nomem(error);
+  }
+  json_decref(got);
+  if (!rc)
+    rc = os_job_audit(r->job, "cleanup", "definition", "did", true, error, "kept for %s: %.1500s", r->index,
+                      r->body);
+  return rc;
+}
+
+static int try_definition(struct recreation *r, struct os_error *error) {
+  int rc = intend(r, "trial", error, "creating and deleting", r->trial);
+  if (!rc) rc = os_cluster_index_create(r->cluster, r->trial, r->body, error);
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  if (rc)
+    os_cluster_index_delete(r->cluster, r->trial, &ignored); /* only the answer was lost, perhaps */
+  else
+    rc = os_cluster_index_delete(r->cluster, r->trial, error);
+  if (rc) os_error_prefix(error, "the index cannot be made anew from its own settings and mappings");
+  return rc;
+}
+
+static int set_block(struct recreation *r, bool on, struct os_error *error) {
+  if (on) return request(r, "PUT", os_cluster_path(r->index, "/_block/write"), NULL, "write block", error);
+  return os_cluster_settings_put(r->cluster, r->index, "{\"index.blocks.write\":null}", error);
+}
+
+static int clone(struct recreation *r, const char *from, const char *to, struct os_error *error) {
+  char call[320];
+  snprintf(call, sizeof call, "/_clone/%s",
+           to); /* our own name: nothing in it needs encoding that did not in `from` */
+  int rc = request(r, "PUT", os_cluster_path(from, call), "{\"settings\":{\"index.blocks.write\":null}}",
+                   "clone", error);
+  char health[16] = "";
+  if (!rc) rc = os_cluster_health(r->cluster, to, health, error);
+  if (!rc && !strcmp(health, "red")) rc = os_fail(error, OS_ERR_CONFLICT, "the clone %s is red", to);
+  return rc;
+}
+
+static int make_backup(struct recreation *r, struct os_error *error) {
+  int rc = intend(r, "block", error, "blocking writes to", r->index);
+  if (!rc) rc = set_block(r, true, error);
+  r->blocked = true; /* also after a lost answer */
+  if (!rc) rc = intend(r, "backup", error, "cloning as", r->backup);
+  if (rc) return rc;
+  r->cloned = true;
+  return clone(r, r->index, r->backup, error);
+}
+
+static int replace_index(struct recreation *r, struct os_cleanup_result *result, struct os_error *error) {
+  struct os_resolved before = {0}, after = {0};
+  int rc = os_cluster_resolve(r->cluster, r->index, &before, error);
+  /* rule 9: delete only what still is what we looked at */
+  if (!rc && (strcmp(before.uuid, result->uuid) || json_object_size(before.aliases)))
+    rc = os_fail(error, OS_ERR_CONFLICT,
+                 "%s became another index or got an alias meanwhile; nothing was deleted", r->index);
+  if (!rc) rc = intend(r, "delete", error, "deleting and creating", r->index);
+  if (!rc) rc = os_cluster_index_delete(r->cluster, r->index, error);
+  r->deleted = !rc; /* if only the answer was lost, put_back() sees that it is gone */
+  if (!rc) rc = os_cluster_index_create(r->cluster, r->index, r->body, error);
+  if (rc == OS_ERR_REFUSED && strstr(error->text, "resource_already_exists")) {
+    os_fail(error, OS_ERR_CONFLICT, "somebody wrote to %s while it did not exist and so created it",
+            r->index);
+    os_advise(error, "stop the writers, then do it again");
+  }
+  if (!rc) rc = os_cluster_resolve(r->cluster, r->index, &after, error);
+  if (!rc) {
+    r->deleted = false; /* it stands again */
+    snprintf(result->uuid, sizeof result->uuid, "%s", after.uuid);
+    rc = os_job_audit(r->job, "cleanup", "created", "did", false, error, "%s is new (UUID %s)", r->index,
+                      after.uuid);
+  }
+  os_resolved_free(&before);
+  os_resolved_free(&after);
+  return rc;
+}
+
+/* Put back what was there. Keeps the error that led here, and says when the restoration failed, too; gives
+** that one's code. */
+static int put_back(struct recreation *r, struct os_error *error) {
+  struct os_error trouble, ignored;
+  bool exists = true;
+  os_error_clear(&trouble);
+  os_error_clear(&ignored);
+  int rc = os_cluster_index_exists(r->cluster, r->index, &exists, &ignored);
+  if (!rc && !exists) r->deleted = true;
+  rc = OS_OK;
+  if (r->deleted && r->cloned) {
+    if (exists) rc = os_cluster_index_delete(r->cluster, r->index, &trouble);
+    if (!rc)
+      rc = request(r, "PUT", os_cluster_path(r->backup, "/_block/write"), NULL, "write block", &trouble);
+    if (!rc) rc = clone(r, r->backup, r->index, &trouble);
+    os_job_audit(r->job, "cleanup", "restore", rc ? "fail" : "did", true, &ignored, "%s from %s", r->index,
+                 r->backup);
+    if (rc) {
+      os_advise(error, "the documents are in %s; the next command on this index clones it back: %s",
+                r->backup, trouble.text);
+      return rc;
+    }
+  } else if (r->blocked && !r->deleted) {
+    rc = set_block(r, false, &trouble);
+    os_job_audit(r->job, "cleanup", "unblock", rc ? "fail" : "did", true, &ignored, "%s", r->index);
+    if (rc)
+      os_advise(error,
+                "the write block on %s is still there; the next command on it lifts it, or PUT _settings "
+                "{\"index.blocks.write\":null}",
+                r->index);
+  }
+  if (r->cloned && !rc) os_cluster_index_delete(r->cluster, r->backup, &ignored);
+  return rc;
+}
+
+static void name_copies(struct recreation *r, int64_t job) {
+  snprintf(r->trial, sizeof r->trial, "%.200s-os-trial-%lld", r->index, (long long)job);
+  snprintf(r->backup, sizeof r->backup, "%.200s-os-backup-%lld", r->index, (long long)job);
+}
+
+/* ---- what a process left behind that died, or was cut off from the cluster, meanwhile ------- */
+
+/* Is the index the one that was blocked? The one made in its place never is. */
+static int is_blocked(struct recreation *r, bool *blocked, struct os_error *error) {
+  json_t *got = NULL;
+  int rc = os_cluster_index_get(r->cluster, r->index, &got, error);
+  *blocked = os_json_bool(got, "settings/index/blocks/write", false);
+  json_decref(got);
+  return rc;
+}
+
+static int recover_one(struct recreation *r, int64_t broken, struct os_error *error) {
+  bool trial = false, backup = false, index = false, began = false;
+  name_copies(r, broken);
+  int rc = os_cluster_index_exists(r->cluster, r->trial, &trial, error);
+  if (!rc && trial) rc = os_cluster_index_delete(r->cluster, r->trial, error);
+  if (!rc) rc = os_cluster_index_exists(r->cluster, r->backup, &backup, error);
+  if (!rc) rc = os_cluster_index_exists(r->cluster, r->index, &index, error);
+  if (!rc) rc = os_ledger_audit_has(r->job->ledger, broken, "block", &began, error);
+  if (!rc && index && began) rc = is_blocked(r, &r->blocked, error);
+  if (rc) return rc;
+  r->deleted = !index;
+  r->cloned = backup;
+  if ((r->cloned || r->blocked) && put_back(r, error))
+    return os_fail(error, OS_ERR_CONFLICT, "%s is not as it was", r->index);
+  rc = os_ledger_audit(r->job->ledger, broken, "cleanup", "leftovers", "did", r->index, true, error);
+  if (rc || !(trial || backup || r->blocked)) return rc;
+  /* not named as the mark of the dead job: this one may die over the same index, too */
+  return os_job_audit(r->job, "cleanup", "recovered", "did", false, error, "job %lld died over %s:%s%s%s",
+                      (long long)broken, r->index, trial ? " trial deleted;" : "",
+                      r->blocked ? " write block lifted;" : "",
+                      !backup  ? ""
+                      : !index ? " documents cloned back from its backup"
+                               : " backup deleted");
+}
+
+int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const char *index,
+                       struct os_error *error) {
+  int64_t broken = 0;
+  for (;;) {
+    struct recreation r = {.job = job, .cluster = cluster, .index = index};
+    int rc = os_ledger_cleanup_broken(job->ledger, index, broken, &broken, error);
+    if (rc || !broken) return rc;
+    rc = recover_one(&r, broken, error);
+    if (rc) {
+      char advice[OS_ERROR_ADVICE];
+      snprintf(advice, sizeof advice, "%s", error->advice);
+      os_error_prefix(error, "job %lld died while it made index %s anew, and that cannot be undone yet",
+                      (long long)broken, index);
+      if (!advice[0])
+        os_advise(error, "do the same again when the cluster answers; the documents may be in %s", r.backup);
+      return rc;
+    }
+  }
+}
+
+int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
+                        const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
+                        struct os_error *error) {
+  struct recreation r = {.job = job, .cluster = cluster, .index = cleanup->index};
+  name_copies(&r, job->number);
+  int rc = read_definition(&r, error);
+  if (!rc) rc = try_definition(&r, error);
+  if (!rc && cleanup->backup) rc = make_backup(&r, error);
+  if (!rc) rc = replace_index(&r, result, error);
+  if (rc) {
+    struct os_error why = *error;
+    put_back(&r, &why);
+    *error = why;
+  } else if (r.cloned) {
+    rc = os_cluster_index_delete(cluster, r.backup, error);
+    if (!rc)
+      rc = os_job_audit(job, "cleanup", "backup", "did", false, error, "backup %s is deleted", r.backup);
+  }
+  json_decref(r.definition);
+  os_free(r.body);
+  return rc;
+}

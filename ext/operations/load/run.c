@@ -1,0 +1,473 @@
+/* run.c - step 5 of a load: the keeper. It takes every settled batch from the pipeline, writes
+** refusals, progress and the acknowledged place of each file into the ledger in one transaction, and only
+** then lets the batch go.
+**
+** It also listens: to an interruption, to os_cancel and os_pause from other processes, to the limit of
+** refusals, to faults that are not the records'. Whatever ends the load early, what was acknowledged
+** stays recorded.
+*/
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "operations/load/load.h"
+#include "operations/load/inspect.h"
+#include "operations/load/recognise.h"
+#include "operations/load/refusals.h"
+#include "operations/progress.h"
+#include "pipeline/ack_track.h"
+#include "pipeline/pipeline.h"
+
+static const double CONTROL_EVERY = 0.25;          /* seconds between looks at what others ask */
+static const double GRACE = 0.3, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
+enum { JUDGED_FROM = 10000 /* records before a share of refusals means something */ };
+
+struct file_state {
+  struct os_ack_track track;
+  int64_t documents, failed;
+  double started;
+  bool dirty, done;
+  struct os_error *error; /* why it could not be read to its end; owned */
+};
+
+struct keeper {
+  struct os_load *load;
+  struct os_pipeline *pipeline;
+  struct file_state *files;
+  uint32_t *touched; /* files whose rows are to be written */
+  size_t touched_count;
+  bool in_order;     /* a file counts as acknowledged only when those before it are done; see is_held() */
+  size_t first_open; /* in_order: the first file that is not done */
+  struct os_progress_meter meter;
+  uint64_t bytes_total;
+  double next_control;
+  double free_since; /* when the reader could turn to the next file: its time is counted from there */
+  bool paused;
+  struct os_error stop; /* code != 0: the load ends early for this */
+  double stop_deadline;
+  size_t failed_files;
+  struct os_inspection *inspection; /* dry run; owned */
+  bool left_behind;                 /* threads of the pipeline did not end in time */
+};
+
+static void stop_for(struct keeper *keeper, const struct os_error *why, double grace) {
+  if (keeper->stop.code) return;
+  keeper->stop = *why;
+  keeper->stop_deadline = os_clock_monotonic() + grace;
+  os_pipeline_stop(keeper->pipeline);
+}
+
+/* append only inserts: a document that is there already is not touched. Versions decide for themselves. */
+static enum os_op effective_op(const struct os_load *load) {
+  bool insert = load->insert_only && load->request->op == OS_OP_INDEX && !load->shared->parse.version_field;
+  return insert ? OS_OP_CREATE : load->request->op;
+}
+
+/* ---- one settled batch ---------------------------------------------------------------------- */
+
+static void add_figures(struct keeper *keeper, const struct os_batch *batch) {
+  struct os_job_figures *figures = keeper->load->figures;
+  figures->documents_created += (int64_t)batch->outcomes[OS_CREATED];
+  figures->documents_updated += (int64_t)batch->outcomes[OS_UPDATED];
+  figures->documents_noop += (int64_t)batch->outcomes[OS_NOOP];
+  figures->documents_already += (int64_t)batch->outcomes[OS_ALREADY];
+  figures->documents_failed += (int64_t)batch->outcomes[OS_REFUSED];
+  figures->documents_skipped += (int64_t)batch->outcomes[OS_SKIPPED];
+  figures->bytes_sent += (int64_t)batch->bytes_sent;
+  figures->requests += (int64_t)batch->requests;
+  figures->retries += (int64_t)batch->retries;
+}
+
+static void touch(struct keeper *keeper, uint32_t i) {
+  if (keeper->files[i].dirty) return;
+  keeper->files[i].dirty = true;
+  keeper->touched[keeper->touched_count++] = i;
+}
+
+static int take_segments(struct keeper *keeper, struct os_batch *batch, struct os_error *error) {
+  for (size_t i = 0; i < batch->segment_count; i++) {
+    struct os_segment *segment = &batch->segments[i];
+    struct file_state *file = &keeper->files[segment->source];
+    if (file->started <= 0) file->started = keeper->free_since;
+    if (!os_ack_add(&file->track, segment->from, segment->to, segment->line)) return os_fail_nomem(error);
+    file->documents += (int64_t)segment->records;
+    keeper->load->figures->documents_read += (int64_t)segment->records;
+    if (segment->eof) {
+      os_ack_eof(&file->track, segment->to);
+      file->error = segment->error;
+      segment->error = NULL;
+    }
+    touch(keeper, segment->source);
+  }
+  for (size_t i = 0; i < batch->refusal_count; i++)
+    keeper->files[batch->refusals[i].source].failed++;
+  return OS_OK;
+}
+
+/* Must what is known of this file be kept back? A later load goes on in an earlier file at the first record
+** without an outcome and sends all behind it again. For one id the last record wins, so the later files must
+** come again, too: what was sent again would have come over theirs. */
+static bool is_held(const struct keeper *keeper, uint32_t i) {
+  return keeper->in_order && i > keeper->first_open;
+}
+
+/* The first file is done: the next is no longer held, nor are those behind it up to one that is not done. */
+static void let_follow(struct keeper *keeper) {
+  size_t count = keeper->load->shared->list.count;
+  const struct os_source *sources = keeper->load->shared->list.sources;
+  while (keeper->first_open < count &&
+         (sources[keeper->first_open].skip || os_ack_complete(&keeper->files[keeper->first_open].track)))
+    if (++keeper->first_open < count && keeper->files[keeper->first_open].started > 0)
+      touch(keeper, (uint32_t)keeper->first_open);
+}
+
+static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error) {
+  struct os_load *load = keeper->load;
+  struct file_state *file = &keeper->files[i];
+  const struct os_source *source = &load->shared->list.sources[i];
+  bool held = is_held(keeper, i), complete = !held && os_ack_complete(&file->track);
+  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE] = "";
+  struct os_job_file row = {.job = load->job->number,
+                            .status = "running",
+                            .byte_offset = (int64_t)(held ? source->start_offset : file->track.offset),
+                            .line = (int64_t)(held ? source->start_line : file->track.line),
+                            .documents = file->documents,
+                            .failed = file->failed,
+                            .seconds = os_clock_monotonic() - file->started};
+  if (complete && !file->done) {
+    file->done = true;
+    load->figures->files_done++;
+    keeper->free_since = os_clock_monotonic();
+    if (file->error) keeper->failed_files++;
+  }
+  if (complete) row.status = file->error ? "failed" : file->failed ? "partial" : "success";
+  if (complete && file->error) {
+    os_error_sentence(file->error, sentence, sizeof sentence);
+    row.error = sentence;
+  }
+  file->dirty = false;
+  return load->request->dry_run ? OS_OK : os_ledger_file_progress(load->ledger, source->tag, &row, error);
+}
+
+static int write_touched(struct keeper *keeper, struct os_error *error) {
+  int rc = OS_OK;
+  if (keeper->in_order) let_follow(keeper);
+  for (size_t i = 0; i < keeper->touched_count && !rc; i++)
+    rc = write_file(keeper, keeper->touched[i], error);
+  keeper->touched_count = 0;
+  return rc;
+}
+
+static void live_figures(struct keeper *keeper) {
+  struct os_pipeline_figures *live = os_pipeline_figures(keeper->pipeline);
+  keeper->load->figures->bytes_read = (int64_t)atomic_load(&live->bytes_read);
+}
+
+/* Write down what became of a batch, durably, before it counts as acknowledged. */
+static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_error *error) {
+  struct os_load *load = keeper->load;
+  int rc = load->request->dry_run ? OS_OK : os_load_recognise(load, batch, error);
+  if (rc) return rc;
+  json_t *standing = batch->refusal_count ? os_load_standing(load, batch) : NULL;
+  rc = os_ledger_begin(load->ledger, error);
+  bool open = !rc;
+  if (!rc && !load->request->dry_run) rc = os_load_put_refusals(load, batch, standing, error);
+  add_figures(keeper, batch);
+  if (!rc && batch->finished && !load->request->dry_run) rc = os_load_accept(load, batch, error);
+  if (!rc && batch->finished) rc = take_segments(keeper, batch, error);
+  if (!rc) rc = write_touched(keeper, error);
+  live_figures(keeper);
+  if (!rc) rc = os_ledger_job_progress(load->ledger, load->job->number, load->figures, error);
+  if (!rc)
+    rc = os_ledger_commit(load->ledger, error);
+  else if (open)
+    os_ledger_rollback(load->ledger);
+  json_decref(standing);
+  return rc;
+}
+
+/* ---- reasons to end early ------------------------------------------------------------------- */
+
+static void check_refusals(struct keeper *keeper) {
+  const struct os_load_request *request = keeper->load->request;
+  const struct os_job_figures *figures = keeper->load->figures;
+  int64_t failed = figures->documents_failed, read = figures->documents_read;
+  bool too_many = false;
+  if (request->dry_run) return;
+  if (request->max_failed_count >= 0) too_many = failed > request->max_failed_count;
+  if (request->max_failed_share >= 0 && read >= JUDGED_FROM)
+    too_many = (double)failed > request->max_failed_share * (double)read;
+  bool limited = request->max_failed_count >= 0 || request->max_failed_share >= 0;
+  if (limited && read >= JUDGED_FROM && failed == read) too_many = true;
+  if (!too_many) return;
+  struct os_error why;
+  os_error_clear(&why);
+  os_fail(&why, OS_ERR_GUARD,
+          "%lld of %lld records were refused, more than max_failed allows; the load was stopped",
+          (long long)failed, (long long)read);
+  os_advise(&why,
+            "SELECT error_type, count(*) FROM dlq_failures WHERE job=%lld GROUP BY 1 shows why; mend that, "
+            "then load "
+            "with mode resume",
+            (long long)keeper->load->job->number);
+  stop_for(keeper, &why, FAULT_GRACE);
+}
+
+static void take_batch(struct keeper *keeper, struct os_batch *batch) {
+  struct os_error error;
+  os_error_clear(&error);
+  struct os_error fault = batch->fault;
+  int rc = acknowledge(keeper, batch, &error);
+  os_pipeline_return(keeper->pipeline, batch);
+  if (rc)
+    stop_for(keeper, &error, 0); /* what cannot be written down must not be sent */
+  else if (fault.code)
+    stop_for(keeper, &fault, FAULT_GRACE);
+  else
+    check_refusals(keeper);
+}
+
+static void obey(struct keeper *keeper) {
+  struct os_load *load = keeper->load;
+  char asked[16] = "";
+  struct os_error error;
+  os_error_clear(&error);
+  if (os_ledger_job_control(load->ledger, load->job->number, asked, &error)) {
+    stop_for(keeper, &error, 0);
+    return;
+  }
+  if (!strcmp(asked, "cancel")) {
+    os_fail(&error, OS_ERR_CANCELLED, "cancelled by os_cancel(%lld)", (long long)load->job->number);
+    os_advise(&error, "mode resume goes on where it stopped");
+    stop_for(keeper, &error, GRACE);
+    return;
+  }
+  bool pause = !strcmp(asked, "pause");
+  if (pause != keeper->paused) {
+    keeper->paused = pause;
+    os_pipeline_pause(keeper->pipeline, pause);
+    os_log_write(load->session->log, OS_LOG_INFO, pause ? "paused by os_pause" : "goes on");
+  }
+}
+
+static void listen(struct keeper *keeper) {
+  struct os_load *load = keeper->load;
+  struct os_error error;
+  os_error_clear(&error);
+  if (keeper->stop.code) return;
+  if (os_session_interrupted(load->session)) {
+    os_fail(&error, OS_ERR_INTERRUPTED, "interrupted, %lld of %lld files done, %lld documents acknowledged",
+            (long long)load->figures->files_done, (long long)load->figures->files,
+            (long long)load->figures->documents_read);
+    os_advise(&error, "load again with {\"mode\":\"resume\"} to go on where it stopped");
+    stop_for(keeper, &error, GRACE);
+    return;
+  }
+  os_pipeline_error(keeper->pipeline, &error);
+  if (error.code) {
+    stop_for(keeper, &error, GRACE);
+    return;
+  }
+  double now = os_clock_monotonic();
+  if (now < keeper->next_control) return;
+  keeper->next_control = now + CONTROL_EVERY;
+  obey(keeper);
+  live_figures(keeper);
+  if (!keeper->stop.code && os_ledger_job_progress(load->ledger, load->job->number, load->figures, &error))
+    stop_for(keeper, &error, 0);
+}
+
+static void progress_state(struct keeper *keeper, struct os_progress_state *state) {
+  struct os_load *load = keeper->load;
+  struct os_pipeline_figures *live = os_pipeline_figures(keeper->pipeline);
+  uint64_t parsed = atomic_load(&live->records_read), done = (uint64_t)load->figures->documents_read;
+  /* readers run ahead by what the batches hold: bytes are shown in the proportion of what is acknowledged */
+  double share = parsed > done ? (double)done / (double)parsed : 1;
+  *state =
+      (struct os_progress_state){.job = load->job->number,
+                                 .index = load->request->index,
+                                 .files = load->figures->files,
+                                 .files_done = load->figures->files_done,
+                                 .bytes_total = keeper->bytes_total,
+                                 .bytes_read = (uint64_t)(share * (double)atomic_load(&live->bytes_read)),
+                                 .documents = done,
+                                 .refused = (uint64_t)load->figures->documents_failed,
+                                 .retries = atomic_load(&live->retries),
+                                 .in_flight = atomic_load(&live->in_flight),
+                                 .window = atomic_load(&live->window),
+                                 .paused = keeper->paused};
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void keep(struct keeper *keeper) {
+  struct os_progress_state state;
+  while (!os_pipeline_ended(keeper->pipeline)) {
+    struct os_batch *batch = os_pipeline_next(keeper->pipeline, 50);
+    if (batch) take_batch(keeper, batch);
+    listen(keeper);
+    if (keeper->stop.code && os_clock_monotonic() > keeper->stop_deadline) break;
+    progress_state(keeper, &state);
+    os_progress_update(&keeper->meter, &state);
+  }
+  struct os_batch *batch; /* what came in between the last look and the end */
+  while ((batch = os_pipeline_next(keeper->pipeline, 0)))
+    take_batch(keeper, batch);
+  progress_state(keeper, &state);
+  os_progress_end(&keeper->meter, &state);
+  live_figures(keeper);
+}
+
+static char *query_text(const struct os_load_request *request, struct os_error *error) {
+  struct os_buf query;
+  os_buf_init(&query, 0);
+  if (request->pipeline) {
+    os_buf_puts(&query, "&pipeline=");
+    os_url_encode(&query, request->pipeline, strlen(request->pipeline));
+  }
+  if (request->require_alias) os_buf_puts(&query, "&require_alias=true");
+  if (request->refresh) os_buf_printf(&query, "&refresh=%s", request->refresh);
+  if (query.len)
+    memmove(query.data, query.data + 1, query.len); /* without the first '&', with the NUL */
+  else
+    os_buf_puts(&query, "");
+  char *text = os_buf_take(&query);
+  if (!text) os_fail_nomem(error);
+  return text;
+}
+
+static void let_go(void *ctx) {
+  struct os_load_shared *shared = ctx;
+  os_load_shared_unref(shared);
+}
+
+static int start(struct keeper *keeper, struct os_error *error) {
+  struct os_load *load = keeper->load;
+  const struct os_load_request *request = load->request;
+  char *query = query_text(request, error);
+  if (!query) return OS_ERR_NOMEM;
+  bool no_ids = !load->shared->parse.id_field;
+  struct os_pipeline_options options = {.endpoint = load->cluster->endpoint,
+                                        .net = load->cluster->net,
+                                        .log = load->session->log,
+                                        .index = request->index,
+                                        .query = query,
+                                        .parse = &load->shared->parse,
+                                        .sources = load->shared->list.sources,
+                                        .source_count = load->shared->list.count,
+                                        .op = effective_op(load),
+                                        .id_required = load->mode == OS_MODE_UPSERT,
+                                        .server_ids = !request->exactly_once,
+                                        .create_only = load->target.data_stream,
+                                        .external_version = load->shared->parse.version_field != NULL,
+                                        .version_type = request->version_type,
+                                        .retry_on_conflict = request->retry_on_conflict,
+                                        .batch_size = request->batch_size,
+                                        .batch_bytes = request->batch_bytes,
+                                        .max_workers = request->max_workers,
+                                        .readers = no_ids && load->to_load > 1 && !request->dry_run ? 2 : 1,
+                                        .timeout = request->timeout,
+                                        .max_docs_rate = load->job->max_docs_rate,
+                                        .max_bytes_rate = load->job->max_bytes_rate,
+                                        .dry_run = request->dry_run,
+                                        .inspect = request->dry_run ? os_load_inspect : NULL,
+                                        .inspect_ctx = keeper->inspection};
+  atomic_fetch_add(&load->shared->references, 1);
+  int rc = os_pipeline_start(&keeper->pipeline, &options, let_go, load->shared, error);
+  os_free(query);
+  return rc;
+}
+
+static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_error *error) {
+  size_t count = load->shared->list.count;
+  memset(keeper, 0, sizeof *keeper);
+  keeper->load = load;
+  keeper->free_since = os_clock_monotonic();
+  keeper->files = os_calloc(count, sizeof *keeper->files);
+  keeper->touched = os_calloc(count, sizeof *keeper->touched);
+  if (!keeper->files || !keeper->touched) return os_fail_nomem(error);
+  keeper->in_order = load->shared->parse.id_field && effective_op(load) != OS_OP_CREATE;
+  if (load->request->dry_run) {
+    keeper->inspection = os_calloc(1, sizeof *keeper->inspection);
+    if (!keeper->inspection) return os_fail_nomem(error);
+    keeper->inspection->mapping = load->shared->mapping;
+  }
+  for (size_t i = 0; i < count; i++) {
+    struct os_source *source = &load->shared->list.sources[i];
+    os_ack_init(&keeper->files[i].track, source->start_offset, source->start_line);
+    source->skip = load->files[i].action == OS_FILE_SKIP;
+    if (source->skip) continue;
+    bool direct = source->compression == OS_PLAIN && source->start_offset < source->size;
+    keeper->bytes_total += source->size - (direct ? source->start_offset : 0);
+  }
+  return OS_OK;
+}
+
+static void keeper_free(struct keeper *keeper) {
+  for (size_t i = 0; keeper->files && i < keeper->load->shared->list.count; i++) {
+    os_ack_free(&keeper->files[i].track);
+    os_free(keeper->files[i].error);
+  }
+  os_free(keeper->files);
+  os_free(keeper->touched);
+  if (!keeper->left_behind) os_free(keeper->inspection); /* else a reader may still look; it is small */
+}
+
+/* Files that could not be read to their end make the load an error, after everything else was loaded. */
+static int report_failed_files(struct keeper *keeper, struct os_error *error) {
+  size_t count = keeper->load->shared->list.count;
+  for (size_t i = 0; i < count; i++) {
+    if (!keeper->files[i].error) continue;
+    *error = *keeper->files[i].error;
+    const char *path = keeper->load->shared->list.sources[i].path;
+    if (!strstr(error->text, path)) os_error_prefix(error, "%s", path);
+    if (keeper->failed_files > 1)
+      os_error_prefix(
+          error, "%zu of %zu files could not be read to their end; the first: ", keeper->failed_files, count);
+    int64_t there = keeper->load->figures->documents_created + keeper->load->figures->documents_updated;
+    if (!error->advice[0])
+      os_advise(error,
+                "%lld records of this load are in the index; mend the file, then load it with mode resume "
+                "and on_changed replace",
+                (long long)there);
+    return (int)error->code;
+  }
+  return OS_OK;
+}
+
+/* Whatever stopped the load: what was acknowledged is recorded, and the message says how to go on. */
+static void advise_resume(struct os_error *error) {
+  if (strstr(error->advice, "resume") || strstr(error->text, "resume")) return;
+  char before[OS_ERROR_ADVICE];
+  memcpy(before, error->advice, sizeof before);
+  if (before[0])
+    os_advise(error, "%.400s; then load with mode resume to go on where it stopped", before);
+  else
+    os_advise(error, "what was acknowledged is recorded: load with mode resume to go on where it stopped");
+}
+
+int os_load_step_run(struct os_load *load, struct os_error *error) {
+  struct keeper keeper;
+  int rc = keeper_init(&keeper, load, error);
+  if (!rc) rc = start(&keeper, error);
+  if (!rc) {
+    os_progress_begin(&keeper.meter, load->job->progress, load->session->log);
+    keep(&keeper);
+    os_pipeline_error(keeper.pipeline, error);
+    if (error->code && !keeper.stop.code) keeper.stop = *error;
+    os_error_clear(error);
+    if (!os_pipeline_release(keeper.pipeline, keeper.stop.code ? 0.05 : 1))
+      os_session_abandon_net(load->session);
+    if (keeper.stop.code) {
+      *error = keeper.stop;
+      advise_resume(error);
+      rc = (int)error->code;
+    } else {
+      if (keeper.inspection) rc = os_load_inspect_report(load, keeper.inspection, error);
+      if (keeper.inspection) load->unfit = (int64_t)keeper.inspection->unfit;
+      if (!rc) rc = report_failed_files(&keeper, error);
+    }
+  }
+  keeper_free(&keeper);
+  return rc;
+}

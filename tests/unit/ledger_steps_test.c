@@ -1,0 +1,63 @@
+/* The steps of an operation: begun before, done after, read by whoever goes on, and forgotten with their job. */
+#include "ledger_support.h"
+
+static void expect(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
+                   const char *state, const char *data) {
+  char found[16];
+  char *text = NULL;
+  assert_ok(os_ledger_step_get(ledger, job, item, name, found, &text, &test_error));
+  assert_string_equal(found, state);
+  if (data)
+    assert_string_equal(text, data);
+  else
+    assert_null(text);
+  os_free(text);
+}
+
+static void put(struct os_ledger *ledger, int64_t job, const char *item, const char *name, const char *state,
+                const char *data) {
+  assert_ok(os_ledger_step_put(ledger, job, item, name, state, data, &test_error));
+}
+
+static void test_course_of_a_step(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db"), *other = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "reindex", NULL), next = begin_job(ledger, "reindex", NULL);
+  expect(ledger, job, "", "create", "", NULL);
+  put(ledger, job, "", "create", "begun", "{\"uuid\":1}");
+  expect(other, job, "", "create", "begun", "{\"uuid\":1}");
+  assert_string_equal(ask(ledger, "SELECT ended_at IS NULL FROM step"), "1");
+  put(ledger, job, "", "create", "done", NULL);
+  expect(other, job, "", "create", "done", "{\"uuid\":1}");
+  assert_string_equal(ask(ledger, "SELECT ended_at >= begun_at FROM step"), "1");
+  put(ledger, job, "", "create", "undone", "{}");
+  expect(other, job, "", "create", "undone", "{}");
+  put(ledger, job, "a", "create", "begun", NULL);
+  put(ledger, next, "", "create", "begun", NULL);
+  expect(other, job, "", "create", "undone", "{}");
+  expect(other, job, "a", "create", "begun", NULL);
+  expect(other, job, "b", "create", "", NULL);
+  assert_int_not_equal(os_ledger_step_put(ledger, job, "", "x", "perhaps", NULL, &test_error), OS_OK);
+  os_ledger_free(ledger);
+  os_ledger_free(other);
+}
+
+static void test_forgotten_with_the_job(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "reindex", NULL), gone = 0;
+  put(ledger, job, "", "create", "done", NULL);
+  assert_ok(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error));
+  assert_ok(os_ledger_prune(ledger, "2999-01-01", &gone, &test_error));
+  assert_int_equal(gone, 1);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM step"), "0");
+  os_ledger_free(ledger);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(test_course_of_a_step, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_forgotten_with_the_job, folder_setup, folder_teardown),
+  };
+  return cmocka_run_group_tests_name("ledger/steps", tests, NULL, NULL);
+}
