@@ -1,8 +1,8 @@
 /* prune.c - forgetting old jobs (os_ledger_prune).
 **
 ** What goes: the job, its files, its samples, its audit, its steps and its resolved refusals. What stays
-** whatever its age: a job that runs, one that owes an index its settings, and a refused record that nobody has sent again or
-** dismissed.
+** whatever its age: a job that runs, one that owes an index its settings, and a refused record that nobody
+** has sent again or dismissed.
 */
 #include "ledger/ledger_int.h"
 #include "base/clock.h"
