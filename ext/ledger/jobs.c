@@ -136,6 +136,14 @@ static int write_figures(struct os_ledger *ledger, int64_t job, const struct os_
   return rc;
 }
 
+/* While a child runs, its parent waits and lives. */
+static int beat_for_parent(struct os_ledger *ledger, int64_t job, struct os_error *error) {
+  return os_ledger_run(ledger,
+                       "UPDATE job SET updated_at = (SELECT updated_at FROM job WHERE job = ?1)"
+                       " WHERE job = (SELECT parent FROM job WHERE job = ?1)",
+                       doing, error, "i", job);
+}
+
 /* An ended job is never set to running again: only its owner, who still holds it, may write figures. */
 int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct os_job_figures *figures,
                            struct os_error *error) {
@@ -146,6 +154,7 @@ int os_ledger_job_progress(struct os_ledger *ledger, int64_t job, const struct o
   if (rc != OS_OK) return rc;
   rc = write_figures(ledger, job, figures, error);
   if (rc == OS_OK) rc = os_sample_take(ledger, job, figures, false, error);
+  if (rc == OS_OK) rc = beat_for_parent(ledger, job, error);
   return os_write_leave(ledger, &write, rc, error);
 }
 

@@ -104,6 +104,13 @@ int os_ledger_step_put(struct os_ledger *ledger, int64_t job, const char *item, 
 int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
                        char state[16], char **data, struct os_error *error);
 
+/* An operation that can be continued names itself by a step "operation" (item "") whose data is a key made of what it
+** was asked for. The newest job of `kind` with this key, below number `before`; 0: none. status as os_jobs shows it. */
+int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const char *key, int64_t before,
+                             int64_t *job, char status[16], struct os_error *error);
+/* `job` goes on where `from` stopped: the steps of that one become its own, too. */
+int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, struct os_error *error);
+
 /* ---- files of a load ----------------------------------------------------------------------------------- */
 struct os_job_file {
   int64_t job;

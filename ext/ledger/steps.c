@@ -49,3 +49,37 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
   os_ledger_done(stmt);
   return rc;
 }
+
+int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const char *key, int64_t before,
+                             int64_t *job, char status[16], struct os_error *error) {
+  static const char sql[] =
+      "SELECT j.job, os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) FROM job j"
+      " JOIN step s ON s.job = j.job AND s.item = '' AND s.name = 'operation' AND s.data = ?2"
+      " WHERE j.kind = ?1 AND j.job < ?3 ORDER BY j.job DESC LIMIT 1";
+  *job = 0;
+  status[0] = '\0';
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "tti", kind, key, before);
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW) {
+    *job = sqlite3_column_int64(stmt, 0);
+    snprintf(status, 16, "%s", (const char *)sqlite3_column_text(stmt, 1));
+  } else if (step != SQLITE_DONE) {
+    rc = os_ledger_fail(ledger, step, reading, error);
+  }
+  os_ledger_done(stmt);
+  return rc;
+}
+
+int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, struct os_error *error) {
+  struct os_write write;
+  int rc = os_write_enter(ledger, true, &write, error);
+  if (rc != OS_OK) return rc;
+  rc = os_ledger_run(ledger,
+                     "INSERT OR REPLACE INTO step(job, item, name, state, begun_at, ended_at, data)"
+                     " SELECT ?2, item, name, state, begun_at, ended_at, data FROM step WHERE job = ?1",
+                     doing, error, "ii", from, job);
+  return os_write_leave(ledger, &write, rc, error);
+}

@@ -29,3 +29,9 @@ int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
   os_job_audit(job, step, check, "fail", false, &ignored, "%s", sentence);
   return (int)refusal->code;
 }
+
+const char *os_job_status(const struct os_session *session, int rc, bool partial) {
+  if (rc == OS_OK) return partial ? "partial" : "success";
+  if (rc == OS_ERR_INTERRUPTED || os_session_stopped(session)) return "interrupted";
+  return rc == OS_ERR_CANCELLED ? "cancelled" : "failed";
+}

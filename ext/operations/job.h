@@ -22,6 +22,7 @@ struct os_job {
   json_t *checks; /* array of {check, verdict, detail}; owned by who made the struct; NULL before the first */
   enum os_progress_kind progress;
   double max_docs_rate, max_bytes_rate; /* per second; 0: none */
+  const char *correlation_id;           /* of the caller's, borrowed; may be NULL */
 };
 
 /* One row of os_audit and one entry of checks. verdict: pass, fail, unknown, skip, did. durable: on the
@@ -31,4 +32,6 @@ int os_job_audit(struct os_job *job, const char *step, const char *check, const 
 /* A guard that said no: the row "fail" with the text of *refusal, whose code is returned. */
 int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
                         const struct os_error *refusal);
+/* The status to end a job with: success, partial, failed, interrupted or cancelled. */
+const char *os_job_status(const struct os_session *session, int rc, bool partial);
 #endif

@@ -121,6 +121,7 @@ static void tell_clash(struct os_session *session) {
 int os_command_job_begin(struct os_command *command, const char *kind, const char *index_name) {
   const char *correlation_id =
       command->options.values != NULL ? os_options_text(&command->options, "correlation_id", NULL) : NULL;
+  command->job.correlation_id = correlation_id;
   int rc = os_session_ledger(command->session, true, &command->job.ledger, &command->error);
   if (rc != OS_OK) return rc;
   char *arguments = arguments_json(command);
@@ -174,11 +175,10 @@ int os_command_guard_failed(struct os_command *command, const char *step, const 
   return os_job_guard_failed(&command->job, step, check, &command->error);
 }
 
+/* A load that ended partial stays so, even where option on_partial made it an error. */
 static const char *status_of(const struct os_command *command, int rc) {
-  if (rc == OS_OK || (command->status != NULL && strcmp(command->status, "partial") == 0))
-    return command->status != NULL ? command->status : "success";
-  if (rc == OS_ERR_INTERRUPTED || os_session_stopped(command->session)) return "interrupted";
-  return rc == OS_ERR_CANCELLED ? "cancelled" : "failed";
+  bool partial = command->status != NULL && strcmp(command->status, "partial") == 0;
+  return os_job_status(command->session, partial ? OS_OK : rc, partial);
 }
 
 /* On a terminal the host shows the result or the error itself: saying it twice helps nobody. */

@@ -42,6 +42,31 @@ static void test_course_of_a_step(void **state) {
   os_ledger_free(other);
 }
 
+static void test_going_on(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t found = 7, first = begin_job(ledger, "refresh_data", NULL);
+  char status[16];
+  put(ledger, first, "", "operation", "begun", "[1,2]");
+  put(ledger, first, "", "reindex", "done", "{\"job\":9}");
+  assert_ok(os_ledger_job_finish(ledger, first, "failed", NULL, "no", NULL, &test_error));
+  int64_t second = begin_job(ledger, "refresh_data", NULL), other = begin_job(ledger, "reindex", NULL);
+  put(ledger, other, "", "operation", "begun", "[1,2]");
+  assert_ok(os_ledger_operation_last(ledger, "refresh_data", "[1,2]", second, &found, status, &test_error));
+  assert_int_equal(found, first);
+  assert_string_equal(status, "failed");
+  assert_ok(os_ledger_steps_adopt(ledger, first, second, &test_error));
+  expect(ledger, second, "", "reindex", "done", "{\"job\":9}");
+  assert_ok(
+      os_ledger_operation_last(ledger, "refresh_data", "[1,2]", INT64_MAX, &found, status, &test_error));
+  assert_int_equal(found, second);
+  assert_string_equal(status, "running");
+  assert_ok(os_ledger_operation_last(ledger, "refresh_data", "[1]", INT64_MAX, &found, status, &test_error));
+  assert_int_equal(found, 0);
+  assert_string_equal(status, "");
+  os_ledger_free(ledger);
+}
+
 static void test_forgotten_with_the_job(void **state) {
   (void)state;
   struct os_ledger *ledger = open_ledger("l.db");
@@ -57,6 +82,7 @@ static void test_forgotten_with_the_job(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_course_of_a_step, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_going_on, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_forgotten_with_the_job, folder_setup, folder_teardown),
   };
   return cmocka_run_group_tests_name("ledger/steps", tests, NULL, NULL);
