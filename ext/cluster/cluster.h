@@ -116,6 +116,20 @@ struct os_index_stats {
 int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_index_stats *out,
                      struct os_error *error);
 
+/* ---- aliases (alias.c) ---- */
+/* Does this server know must_exist in the action "remove" of _aliases? Pure. */
+bool os_cluster_must_exist(const struct os_capabilities *caps);
+/* Where an alias is and how: {index: {filter?, index_routing?, search_routing?, is_write_index?, …}}, {} when there is
+** no such alias; new reference. A filter with a number that would be rounded is OS_ERR_ANSWER. */
+int os_cluster_alias_get(struct os_cluster *cluster, const char *alias, json_t **out, struct os_error *error);
+/* POST /_aliases, {"actions":[…]}: one change of the cluster's state, all of it or nothing. Never repeated here. */
+int os_cluster_aliases_change(struct os_cluster *cluster, const char *body, struct os_error *error);
+
+/* How many operations (writes, deletes, repeated ones, too) the primaries of an index ever took: the sum of their
+** sequence numbers. It survives restarts; two readings that are equal mean that nobody wrote in between. */
+int os_cluster_operations(struct os_cluster *cluster, const char *name, int64_t *operations,
+                          struct os_error *error);
+
 /* Start as a task and give its id ("node:number"), e.g. POST /x/_delete_by_query?wait_for_completion=false */
 int os_cluster_task_start(struct os_cluster *cluster, const char *method, const char *path, const char *body,
                           char task[128], struct os_error *error);
