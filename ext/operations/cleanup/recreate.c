@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "net/http.h"
 #include "operations/cleanup/cleanup_int.h"
+#include "operations/index_definition.h"
 
 struct recreation {
   struct os_job *job;
@@ -25,26 +26,6 @@ struct recreation {
   char *body;
   bool blocked, cloned, deleted; /* an answer that was lost counts as done */
 };
-
-/* Settings that describe one physical index and are refused in a new one (measured; see the migration tools'
- * lists). */
-static const char *const physical[] = {"uuid",   "creation_date", "provided_name", "version",
-                                       "resize", "blocks",        "history",       "verified_before_close"};
-
-static json_t *definition_of(const json_t *got) {
-  json_t *settings = json_deep_copy(os_json_at(got, "settings/index"));
-  json_t *mappings = json_incref(json_object_get(got, "mappings"));
-  for (size_t i = 0; settings && i < sizeof physical / sizeof physical[0]; i++)
-    json_object_del(settings, physical[i]);
-  json_t *routing = json_object_get(json_object_get(settings, "routing"), "allocation");
-  if (routing) json_object_del(routing, "initial_recovery"); /* left by clones and shrinks */
-  if (!settings || !mappings) {
-    json_decref(settings);
-    json_decref(mappings);
-    return NULL;
-  }
-  return json_pack("{s:{s:o}, s:o}", "settings", "index", settings, "mappings", mappings);
-}
 
 static int request(struct recreation *r, const char *method, char *path_take, const char *body,
                    const char *what, struct os_error *error) {
@@ -65,7 +46,7 @@ static int read_definition(struct recreation *r, struct os_error *error) {
   json_t *got = NULL;
   int rc = os_cluster_index_get(r->cluster, r->index, &got, error);
   if (!rc) {
-    r->definition = definition_of(got);
+    r->definition = os_index_definition(got);
     r->body = r->definition ? os_json_text(r->definition) : NULL;
     if (!r->body) rc = os_fail_nomem(error);
   }
