@@ -50,6 +50,7 @@ struct os_cluster_call {
 };
 int os_cluster_request(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
                        json_t **answer, struct os_error *error);
+bool os_cluster_interrupted(const struct os_cluster *cluster); /* asks the probe */
 /* The same, but the body of the answer as text (os_free it): os_request() and anything not JSON. */
 int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
                             char **text, struct os_error *error);
@@ -139,6 +140,10 @@ int os_cluster_task_start(struct os_cluster *cluster, const char *method, const 
 int os_cluster_task_poll(struct os_cluster *cluster, const char *task, bool *completed, json_t **status,
                          struct os_error *error);
 int os_cluster_task_cancel(struct os_cluster *cluster, const char *task, struct os_error *error);
+/* GET _tasks: the first task of `actions` ("*reindex") whose description contains `described`, not counting the
+** slices of others; task is empty when none runs. A node that did not answer is OS_ERR_BUSY. */
+int os_cluster_task_find(struct os_cluster *cluster, const char *actions, const char *described,
+                         char task[128], struct os_error *error);
 /* POST _forcemerge; only_expunge: only_expunge_deletes=true. A time-out counts as started (*started_only). */
 int os_cluster_force_merge(struct os_cluster *cluster, const char *name, bool only_expunge, double timeout,
                            bool *started_only, struct os_error *error);

@@ -30,14 +30,14 @@ static bool is_allowed(int status, const int *allowed) {
   return false;
 }
 
-static bool interrupted(const struct os_cluster *cluster) {
+bool os_cluster_interrupted(const struct os_cluster *cluster) {
   return cluster->probe.interrupted && cluster->probe.interrupted(cluster->probe.ctx);
 }
 
 static int wait_before_retry(struct os_cluster *cluster, double seconds, struct os_error *error) {
   double until = os_clock_monotonic() + seconds;
   for (;;) {
-    if (interrupted(cluster)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
+    if (os_cluster_interrupted(cluster)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
     double left = (until - os_clock_monotonic()) * 1000;
     if (left <= 0) return OS_OK;
     os_clock_sleep_ms(left < SLICE_MS ? (unsigned)left + 1 : SLICE_MS);

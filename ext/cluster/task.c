@@ -44,38 +44,37 @@ static const char *const counters[] = {"total", "updated", "created",          "
                                        "noops", "batches", "version_conflicts"};
 enum { COUNTERS = sizeof counters / sizeof *counters };
 
-static int sum_children(const json_t *answer, json_t *status, struct os_error *error) {
+/* Adds to the figures in `status` those of the slices that still run. */
+static int add_children(const json_t *answer, json_t *status, struct os_error *error) {
   int64_t sums[COUNTERS] = {0};
   const char *node = NULL, *id = NULL;
   json_t *entry = NULL, *task = NULL;
-  bool any = false;
   json_object_foreach(json_object_get(answer, "nodes"), node, entry) {
     json_object_foreach(json_object_get(entry, "tasks"), id, task) {
       const json_t *part = json_object_get(task, "status");
-      if (!json_is_object(part)) continue;
-      any = true;
-      for (size_t i = 0; i < COUNTERS; i++)
+      for (size_t i = 0; json_is_object(part) && i < COUNTERS; i++)
         sums[i] += os_json_int(part, counters[i], 0);
     }
   }
-  for (size_t i = 0; any && i < COUNTERS; i++)
-    if (!os_json_put(status, counters[i], json_integer(sums[i]))) return os_fail_nomem(error);
+  for (size_t i = 0; i < COUNTERS; i++)
+    if (!os_json_put(status, counters[i], json_integer(os_json_int(status, counters[i], 0) + sums[i])))
+      return os_fail_nomem(error);
   return OS_OK;
 }
 
-/* The parent of a sliced task shows zeros until its slices end: their figures are added up. */
+/* The parent of a sliced task counts a slice only when that has ended: what the others have done is added. */
 static int progress(struct os_cluster *cluster, const char *task, const json_t *answer, json_t **status,
                     struct os_error *error) {
   json_t *own = json_deep_copy(os_json_at(answer, "task/status"));
   if (!own) own = json_object();
   if (!own) return os_fail_nomem(error);
   int rc = OS_OK;
-  if (!os_json_int(own, "total", 0)) {
+  if (!os_json_int(own, "total", 0) || json_object_get(own, "slices")) {
     struct os_error ignored;
     json_t *children = NULL;
     rc = task_request(cluster, "GET", "/_tasks?detailed=true&parent_task_id=", task, "", &children, &ignored);
     if (rc == OS_OK)
-      rc = sum_children(children, own, error);
+      rc = add_children(children, own, error);
     else if (rc == OS_ERR_INTERRUPTED && error)
       *error = ignored;
     else
@@ -172,6 +171,35 @@ int os_cluster_task_cancel(struct os_cluster *cluster, const char *task, struct 
     os_reason_read(json_array_get(failures, 0), type, sizeof type, reason, sizeof reason);
     rc = os_fail(error, OS_ERR_REFUSED, "task %s cannot be cancelled: %s: %s", task, type, reason);
   }
+  json_decref(answer);
+  return rc;
+}
+
+/* ---- tasks whose id is not known ---- */
+
+static void find_described(const json_t *answer, const char *described, char task[128]) {
+  const char *node = NULL, *id = NULL;
+  json_t *entry = NULL, *each = NULL;
+  json_object_foreach(json_object_get(answer, "nodes"), node, entry) {
+    json_object_foreach(json_object_get(entry, "tasks"), id, each) {
+      if (json_object_get(each, "parent_task_id")) continue; /* a slice */
+      if (!strstr(os_json_string(each, "description", ""), described)) continue;
+      os_copy_text(task, 128, id);
+      return;
+    }
+  }
+}
+
+int os_cluster_task_find(struct os_cluster *cluster, const char *actions, const char *described,
+                         char task[128], struct os_error *error) {
+  json_t *answer = NULL;
+  task[0] = '\0';
+  int rc = task_request(cluster, "GET", "/_tasks?detailed=true&actions=", actions, "", &answer, error);
+  const json_t *failures = json_object_get(answer, "node_failures");
+  if (rc == OS_OK && !json_is_object(answer)) rc = os_odd_answer("list tasks", answer, error);
+  if (rc == OS_OK && json_array_size(failures))
+    rc = os_fail(error, OS_ERR_BUSY, "list tasks: %zu nodes did not answer", json_array_size(failures));
+  if (rc == OS_OK) find_described(answer, described, task);
   json_decref(answer);
   return rc;
 }

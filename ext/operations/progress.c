@@ -37,13 +37,21 @@ void os_progress_begin(struct os_progress_meter *meter, enum os_progress_kind ki
 }
 
 static double share_done(const struct os_progress_state *state) {
-  if (!state->bytes_total) return -1;
-  double share = (double)state->bytes_read / (double)state->bytes_total;
+  double share;
+  if (state->bytes_total)
+    share = (double)state->bytes_read / (double)state->bytes_total;
+  else if (state->documents_total)
+    share = (double)state->documents / (double)state->documents_total;
+  else
+    return -1;
   return share > 1 ? 1 : share;
 }
 
 /* Seconds to go at the present rate; -1: not known. */
 static double eta(const struct os_progress_meter *meter, const struct os_progress_state *state) {
+  if (!state->bytes_total && state->documents_total && state->documents <= state->documents_total &&
+      meter->documents_rate > 0)
+    return (double)(state->documents_total - state->documents) / meter->documents_rate;
   if (!state->bytes_total || meter->bytes_rate <= 0 || state->bytes_read > state->bytes_total) return -1;
   return (double)(state->bytes_total - state->bytes_read) / meter->bytes_rate;
 }

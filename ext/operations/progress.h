@@ -11,9 +11,10 @@ struct os_progress_state { /* what is known at this moment */
   int64_t job;
   const char *index;
   int64_t files, files_done;
-  uint64_t bytes_total; /* on disk, of the files to load; 0: not known (standard input) */
-  uint64_t bytes_read;  /* of the acknowledged documents, roughly */
-  uint64_t documents;   /* acknowledged */
+  uint64_t bytes_total;     /* on disk, of the files to load; 0: not known (standard input) */
+  uint64_t bytes_read;      /* of the acknowledged documents, roughly */
+  uint64_t documents;       /* acknowledged */
+  uint64_t documents_total; /* to be copied, where bytes are not known; 0: not known either */
   uint64_t refused, retries;
   int in_flight, window;
   bool paused;

@@ -1,0 +1,33 @@
+/* settle.c - see settle.h. */
+#include "operations/settle.h"
+#include "base/clock.h"
+#include "operations/sigint.h"
+
+static bool is_over(void *ctx) {
+  struct os_settle *settle = ctx;
+  if (settle->until == 0) {
+    if (!settle->before.interrupted || !settle->before.interrupted(settle->before.ctx)) return false;
+    settle->until = os_clock_monotonic() + settle->seconds;
+    settle->sigints = os_sigint_count();
+  }
+  return os_sigint_count() != settle->sigints || os_clock_monotonic() > settle->until;
+}
+
+static void begin(struct os_settle *settle, const struct os_cluster *cluster, double seconds) {
+  settle->cluster = *cluster;
+  settle->before = cluster->probe;
+  settle->cluster.probe = (struct os_probe){.interrupted = is_over, .ctx = settle};
+  settle->seconds = seconds;
+  settle->until = 0;
+  settle->sigints = 0;
+}
+
+void os_settle_late(struct os_settle *settle, const struct os_cluster *cluster, double seconds) {
+  begin(settle, cluster, seconds);
+}
+
+void os_settle_all(struct os_settle *settle, const struct os_cluster *cluster, double seconds) {
+  begin(settle, cluster, seconds);
+  settle->until = os_clock_monotonic() + seconds;
+  settle->sigints = os_sigint_count();
+}
