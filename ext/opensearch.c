@@ -47,6 +47,10 @@ static const struct os_command_info aFunc[] = {
     {"os_delete_index", 2, 3, "(name, name_again [, options])", SHORT, &os_schema_delete_index, 0,
      os_run_delete_index},
     {"os_refresh_index", 1, 2, "(name [, options])", SHORT, &os_schema_index, 0, os_run_refresh_index},
+    /* aliases */
+    {"os_switch_alias", 3, 4, "(alias, source, target [, options])", SHORT, &os_schema_switch_alias, 0,
+     os_run_switch_alias},
+    {"os_undo_alias", 1, 2, "(job [, options])", SHORT, &os_schema_undo_alias, 0, os_run_undo_alias},
     /* loading */
     {"os_bulk_load", 1, 3, "(path [, index [, options]])", 0, &os_schema_bulk_load, 0, os_run_bulk_load},
     {"os_cleanup", 1, 2, "(index [, options])", OS_COMMAND_SHORT, &os_schema_cleanup, 0, os_run_cleanup},

@@ -29,6 +29,12 @@ extern const struct os_option_schema os_schema_count;
 extern const struct os_option_schema os_schema_index;
 extern const struct os_option_schema os_schema_delete_index;
 
+/* alias_functions.c */
+int os_run_switch_alias(struct os_command *command);
+int os_run_undo_alias(struct os_command *command);
+extern const struct os_option_schema os_schema_switch_alias;
+extern const struct os_option_schema os_schema_undo_alias;
+
 /* load_functions.c, load_request.c */
 int os_run_bulk_load(struct os_command *command);
 int os_run_cleanup(struct os_command *command);
