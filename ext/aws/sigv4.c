@@ -1,0 +1,100 @@
+/* sigv4.c - see sigv4.h. Owns nothing. */
+#include "aws/sigv4.h"
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include "aws/sigv4_canonical.h"
+#include "base/alloc.h"
+
+enum { DIGEST = 32 };
+static const char ALGORITHM[] = "AWS4-HMAC-SHA256";
+
+static void hex(const unsigned char digest[DIGEST], char out[OS_SIGV4_HASH]) {
+  static const char digits[] = "0123456789abcdef";
+  for (int i = 0; i < DIGEST; i++) {
+    out[2 * i] = digits[digest[i] >> 4];
+    out[2 * i + 1] = digits[digest[i] & 15];
+  }
+  out[2 * DIGEST] = '\0';
+}
+
+bool os_sigv4_hash(const void *data, size_t len, char out[OS_SIGV4_HASH]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  if (!EVP_Digest(data, len, digest, NULL, EVP_sha256(), NULL)) return false;
+  hex(digest, out);
+  return true;
+}
+
+static int no_digest(struct os_error *error) {
+  return os_fail(error, OS_ERR_INTERNAL, "OpenSSL cannot compute SHA-256, so the request cannot be signed");
+}
+
+/* "20150830/us-east-1/es/aws4_request" */
+static void put_scope(const struct os_sigv4_request *request, struct os_buf *out) {
+  os_buf_append(out, request->date, strcspn(request->date, "T"));
+  os_buf_printf(out, "/%s/%s/aws4_request", request->region, request->service);
+}
+
+int os_sigv4_string_to_sign(const struct os_sigv4_request *request, const char *canonical_hash,
+                            struct os_buf *out, struct os_error *error) {
+  os_buf_printf(out, "%s\n%s\n", ALGORITHM, request->date);
+  put_scope(request, out);
+  os_buf_printf(out, "\n%s", canonical_hash);
+  return out->failed ? os_fail_nomem(error) : OS_OK;
+}
+
+static bool mac(const void *key, size_t key_len, const char *text, size_t len, unsigned char out[DIGEST]) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned digest_len = 0;
+  if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, len, digest, &digest_len) ||
+      digest_len != DIGEST)
+    return false;
+  memcpy(out, digest, DIGEST);
+  OPENSSL_cleanse(digest, sizeof digest);
+  return true;
+}
+
+/* The key of one day, region and service, and with it the signature. */
+static int compute(const struct os_sigv4_request *request, const struct os_buf *text, char out[OS_SIGV4_HASH],
+                   struct os_error *error) {
+  static const char last[] = "aws4_request";
+  unsigned char key[DIGEST];
+  char *secret = os_mprintf("AWS4%s", request->secret_access_key);
+  if (!secret) return os_fail_nomem(error);
+  size_t len = strlen(secret);
+  bool ok = mac(secret, len, request->date, strcspn(request->date, "T"), key) &&
+            mac(key, DIGEST, request->region, strlen(request->region), key) &&
+            mac(key, DIGEST, request->service, strlen(request->service), key) &&
+            mac(key, DIGEST, last, sizeof last - 1, key) && mac(key, DIGEST, text->data, text->len, key);
+  OPENSSL_cleanse(secret, len);
+  os_free(secret);
+  if (ok) hex(key, out);
+  OPENSSL_cleanse(key, sizeof key);
+  return ok ? OS_OK : no_digest(error);
+}
+
+int os_sigv4_sign(const struct os_sigv4_request *request, struct os_buf *out, struct os_error *error) {
+  struct os_buf canonical, text;
+  char hash[OS_SIGV4_HASH], signature[OS_SIGV4_HASH];
+  os_buf_init(&canonical, 0);
+  os_buf_init(&text, 0);
+  int rc = os_sigv4_canonical(request, &canonical, error);
+  if (!rc && !os_sigv4_hash(canonical.data, canonical.len, hash)) rc = no_digest(error);
+  if (!rc) rc = os_sigv4_string_to_sign(request, hash, &text, error);
+  if (!rc) rc = compute(request, &text, signature, error);
+  if (!rc) {
+    os_buf_printf(out, "%s Credential=%s/", ALGORITHM, request->access_key_id);
+    put_scope(request, out);
+    os_buf_puts(out, ", SignedHeaders=");
+    rc = os_sigv4_signed_headers(request, out, error);
+  }
+  if (!rc) {
+    os_buf_printf(out, ", Signature=%s", signature);
+    if (out->failed) rc = os_fail_nomem(error);
+  }
+  os_buf_free(&canonical);
+  os_buf_free(&text);
+  return rc;
+}
