@@ -13,6 +13,7 @@ struct os_cleanup_request {
   const char *index;          /* concrete */
   int64_t recreate_threshold; /* 0: never recreate */
   bool backup;                /* recreate: keep a clone until the new index stands */
+  bool keep_backup; /* recreate: the clone outlives this: os_cleanup_undo() or _drop_backup() ends it */
   bool dry_run;
   bool allow_unverified; /* go on where a right to check is missing */
   bool no_expunge;       /* leave deleted documents to the server's own merging */
@@ -23,7 +24,8 @@ struct os_cleanup_result {
   int64_t documents_before; /* -1: the user may not count (allow_unverified) */
   int64_t deleted;
   bool recreated;
-  char uuid[64]; /* of the index afterwards */
+  char uuid[64];    /* of the index afterwards */
+  char backup[300]; /* the clone that was kept; empty: there is none */
 };
 
 /* 1 exists, concrete, no alias, not red; 2 settings, mappings and UUID read and recorded; 3 below the
@@ -38,4 +40,12 @@ int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct 
 ** only when there is such a job. */
 int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const char *index,
                        struct os_error *error);
+
+/* The backup that this job (or the one whose steps it adopted) kept for `index`. Undo: whatever was done to the index
+** since is deleted, if it still is the index that was made then, and its documents are cloned back; lost answers are
+** settled by looking. Harmless when there is no backup. */
+int os_cleanup_undo(struct os_job *job, struct os_cluster *cluster, const char *index,
+                    struct os_error *error);
+int os_cleanup_drop_backup(struct os_job *job, struct os_cluster *cluster, const char *index,
+                           struct os_error *error);
 #endif

@@ -15,8 +15,8 @@ static const char delete_call[] =
 
 /* Wait for the task; *conflicts: documents it left because they changed meanwhile. What it deleted is
 ** added to *deleted. */
-static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const char *task, int64_t *conflicts,
-                         int64_t *deleted, struct os_error *error) {
+static int wait_for_task(struct os_cluster *cluster, const char *task, int64_t *conflicts, int64_t *deleted,
+                         struct os_error *error) {
   for (;;) {
     bool completed = false;
     json_t *status = NULL;
@@ -24,7 +24,7 @@ static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const c
     *conflicts = os_json_int(status, "version_conflicts", 0);
     if (!rc && completed) *deleted += os_json_int(status, "deleted", 0);
     json_decref(status);
-    if (rc == OS_ERR_INTERRUPTED || (!rc && !completed && os_session_interrupted(job->session))) {
+    if (rc == OS_ERR_INTERRUPTED || (!rc && !completed && os_cluster_interrupted(cluster))) {
       struct os_error ignored;
       os_error_clear(&ignored);
       os_cluster_task_cancel(cluster, task, &ignored);
@@ -33,7 +33,7 @@ static int wait_for_task(struct os_job *job, struct os_cluster *cluster, const c
     }
     if (rc || completed) return rc;
     for (double until = os_clock_monotonic() + POLL_EVERY;
-         os_clock_monotonic() < until && !os_session_interrupted(job->session);)
+         os_clock_monotonic() < until && !os_cluster_interrupted(cluster);)
       os_clock_sleep_ms(20);
   }
 }
@@ -45,7 +45,7 @@ static int delete_round(struct os_job *job, struct os_cluster *cluster, const ch
   if (!path) return os_fail_nomem(error);
   int rc = os_job_audit(job, "cleanup", "delete", "did", true, error, "deleting every document of %s", index);
   if (!rc) rc = os_cluster_task_start(cluster, "POST", path, "{\"query\":{\"match_all\":{}}}", task, error);
-  if (!rc) rc = wait_for_task(job, cluster, task, conflicts, deleted, error);
+  if (!rc) rc = wait_for_task(cluster, task, conflicts, deleted, error);
   os_free(path);
   return rc;
 }

@@ -25,17 +25,9 @@ struct recreation {
   json_t *definition; /* what the new index is created from */
   char *body;
   bool blocked, cloned, deleted; /* an answer that was lost counts as done */
+  bool keep;                     /* the backup outlives this: a step of the ledger */
+  int64_t documents;
 };
-
-static int request(struct recreation *r, const char *method, char *path_take, const char *body,
-                   const char *what, struct os_error *error) {
-  if (!path_take) return os_fail_nomem(error);
-  struct os_cluster_call call = {
-      .method = method, .path = path_take, .body = body, .timeout = 600, .what = what};
-  int rc = os_cluster_request(r->cluster, &call, NULL, NULL, error);
-  os_free(path_take);
-  return rc;
-}
 
 static int intend(struct recreation *r, const char *step, struct os_error *error, const char *what,
                   const char *name) {
@@ -70,31 +62,24 @@ static int try_definition(struct recreation *r, struct os_error *error) {
   return rc;
 }
 
-static int set_block(struct recreation *r, bool on, struct os_error *error) {
-  if (on) return request(r, "PUT", os_cluster_path(r->index, "/_block/write"), NULL, "write block", error);
-  return os_cluster_settings_put(r->cluster, r->index, "{\"index.blocks.write\":null}", error);
+static int note_backup(struct recreation *r, const char *state, const char *uuid, const char *made,
+                       struct os_error *error) {
+  struct os_cleanup_backup backup = {.documents = r->documents};
+  snprintf(backup.name, sizeof backup.name, "%s", r->backup);
+  snprintf(backup.uuid, sizeof backup.uuid, "%s", uuid);
+  snprintf(backup.made, sizeof backup.made, "%s", made);
+  return os_cleanup_backup_put(r->job, r->index, state, &backup, error);
 }
 
-static int clone(struct recreation *r, const char *from, const char *to, struct os_error *error) {
-  char call[320];
-  snprintf(call, sizeof call, "/_clone/%s",
-           to); /* our own name: nothing in it needs encoding that did not in `from` */
-  int rc = request(r, "PUT", os_cluster_path(from, call), "{\"settings\":{\"index.blocks.write\":null}}",
-                   "clone", error);
-  char health[16] = "";
-  if (!rc) rc = os_cluster_health(r->cluster, to, health, error);
-  if (!rc && !strcmp(health, "red")) rc = os_fail(error, OS_ERR_CONFLICT, "the clone %s is red", to);
-  return rc;
-}
-
-static int make_backup(struct recreation *r, struct os_error *error) {
+static int make_backup(struct recreation *r, const char *uuid, struct os_error *error) {
   int rc = intend(r, "block", error, "blocking writes to", r->index);
-  if (!rc) rc = set_block(r, true, error);
+  if (!rc) rc = os_cleanup_block(r->cluster, r->index, true, error);
   r->blocked = true; /* also after a lost answer */
+  if (!rc && r->keep) rc = note_backup(r, "begun", uuid, "", error);
   if (!rc) rc = intend(r, "backup", error, "cloning as", r->backup);
   if (rc) return rc;
   r->cloned = true;
-  return clone(r, r->index, r->backup, error);
+  return os_cleanup_clone(r->cluster, r->index, r->backup, error);
 }
 
 static int replace_index(struct recreation *r, struct os_cleanup_result *result, struct os_error *error) {
@@ -116,9 +101,11 @@ static int replace_index(struct recreation *r, struct os_cleanup_result *result,
   if (!rc) rc = os_cluster_resolve(r->cluster, r->index, &after, error);
   if (!rc) {
     r->deleted = false; /* it stands again */
+    if (r->keep && r->cloned) rc = note_backup(r, "begun", result->uuid, after.uuid, error);
     snprintf(result->uuid, sizeof result->uuid, "%s", after.uuid);
-    rc = os_job_audit(r->job, "cleanup", "created", "did", false, error, "%s is new (UUID %s)", r->index,
-                      after.uuid);
+    if (!rc)
+      rc = os_job_audit(r->job, "cleanup", "created", "did", false, error, "%s is new (UUID %s)", r->index,
+                        after.uuid);
   }
   os_resolved_free(&before);
   os_resolved_free(&after);
@@ -137,9 +124,8 @@ static int put_back(struct recreation *r, struct os_error *error) {
   rc = OS_OK;
   if (r->deleted && r->cloned) {
     if (exists) rc = os_cluster_index_delete(r->cluster, r->index, &trouble);
-    if (!rc)
-      rc = request(r, "PUT", os_cluster_path(r->backup, "/_block/write"), NULL, "write block", &trouble);
-    if (!rc) rc = clone(r, r->backup, r->index, &trouble);
+    if (!rc) rc = os_cleanup_block(r->cluster, r->backup, true, &trouble);
+    if (!rc) rc = os_cleanup_clone(r->cluster, r->backup, r->index, &trouble);
     os_job_audit(r->job, "cleanup", "restore", rc ? "fail" : "did", true, &ignored, "%s from %s", r->index,
                  r->backup);
     if (rc) {
@@ -148,7 +134,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
       return rc;
     }
   } else if (r->blocked && !r->deleted) {
-    rc = set_block(r, false, &trouble);
+    rc = os_cleanup_block(r->cluster, r->index, false, &trouble);
     os_job_audit(r->job, "cleanup", "unblock", rc ? "fail" : "did", true, &ignored, "%s", r->index);
     if (rc)
       os_advise(error,
@@ -157,6 +143,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
                 r->index);
   }
   if (r->cloned && !rc) os_cluster_index_delete(r->cluster, r->backup, &ignored);
+  if (r->keep && !rc) note_backup(r, "undone", "", "", &ignored);
   return rc;
 }
 
@@ -176,6 +163,16 @@ static int is_blocked(struct recreation *r, bool *blocked, struct os_error *erro
   return rc;
 }
 
+/* A backup that a broken job kept for what it was to do with the emptied index: only that command may go on with it. */
+static int refuse_kept(struct recreation *r, int64_t broken, struct os_error *error) {
+  struct os_cleanup_backup kept;
+  int rc = os_cleanup_backup_get(r->job, broken, r->index, &kept, error);
+  if (rc || !kept.stands) return rc;
+  os_fail(error, OS_ERR_CONFLICT, "it was to be filled anew, and its former documents are in %s", kept.name);
+  return os_advise(error, "call os_reindex with the same source and target again, which goes on, or with "
+                          "{\"mode\":\"undo\"}, which brings them back");
+}
+
 static int recover_one(struct recreation *r, int64_t broken, struct os_error *error) {
   bool trial = false, backup = false, index = false, began = false;
   name_copies(r, broken);
@@ -185,6 +182,7 @@ static int recover_one(struct recreation *r, int64_t broken, struct os_error *er
   if (!rc) rc = os_cluster_index_exists(r->cluster, r->index, &index, error);
   if (!rc) rc = os_ledger_audit_has(r->job->ledger, broken, "block", &began, error);
   if (!rc && index && began) rc = is_blocked(r, &r->blocked, error);
+  if (!rc && backup && index && !r->blocked) rc = refuse_kept(r, broken, error);
   if (rc) return rc;
   r->deleted = !index;
   r->cloned = backup;
@@ -224,16 +222,22 @@ int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const cha
 int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
                         const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
                         struct os_error *error) {
-  struct recreation r = {.job = job, .cluster = cluster, .index = cleanup->index};
+  struct recreation r = {.job = job,
+                         .cluster = cluster,
+                         .index = cleanup->index,
+                         .keep = cleanup->keep_backup && cleanup->backup,
+                         .documents = result->documents_before};
   name_copies(&r, job->number);
   int rc = read_definition(&r, error);
   if (!rc) rc = try_definition(&r, error);
-  if (!rc && cleanup->backup) rc = make_backup(&r, error);
+  if (!rc && cleanup->backup) rc = make_backup(&r, result->uuid, error);
   if (!rc) rc = replace_index(&r, result, error);
   if (rc) {
     struct os_error why = *error;
     put_back(&r, &why);
     *error = why;
+  } else if (r.keep) {
+    snprintf(result->backup, sizeof result->backup, "%s", r.backup);
   } else if (r.cloned) {
     rc = os_cluster_index_delete(cluster, r.backup, error);
     if (!rc)
