@@ -77,7 +77,10 @@ static const struct {
     {&os_table_permissions, "os_permissions", NULL}, {NULL, "os_jobs", &os_jobs_module},
     {NULL, "os_job_files", &os_job_files_module},    {NULL, "os_audit", &os_audit_module},
     {NULL, "dlq_failures", &os_dlq_failures_module}, {&os_table_load_plan, "os_load_plan", NULL},
-    {&os_table_preview, "os_preview", NULL},
+    {&os_table_preview, "os_preview", NULL},         {&os_table_index, "os_index", NULL},
+    {&os_table_aliases, "os_aliases", NULL},         {&os_table_mapping, "os_mapping", NULL},
+    {&os_table_shards, "os_shards", NULL},           {&os_table_nodes, "os_nodes", NULL},
+    {&os_table_tasks, "os_tasks", NULL},             {&os_table_health, "os_health", NULL},
 };
 
 /* ---- the environment of a connection ------------------------------------------------------------ */

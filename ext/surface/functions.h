@@ -62,4 +62,13 @@ extern const struct os_rows_table os_table_connections;
 
 /* permissions_table.c */
 extern const struct os_rows_table os_table_permissions;
+
+/* cluster_tables.c */
+extern const struct os_rows_table os_table_index;
+extern const struct os_rows_table os_table_aliases;
+extern const struct os_rows_table os_table_mapping;
+extern const struct os_rows_table os_table_shards;
+extern const struct os_rows_table os_table_nodes;
+extern const struct os_rows_table os_table_tasks;
+extern const struct os_rows_table os_table_health;
 #endif

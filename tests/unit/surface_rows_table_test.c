@@ -31,18 +31,49 @@ static const struct os_rows_table echo = {.name = "echo",
                                           .required = 1,
                                           .fill = fill_echo};
 
+/* A row for each name, the patterns it was asked with, and whether the last column was wanted. */
+static bool wanted;
+
+static int fill_names(struct os_rows_call *call) {
+  static const char *const names[] = {"alpha", "beta", "Gamma", "x,y"};
+  int rc = OS_OK;
+  wanted = os_rows_uses(call, "costly");
+  for (size_t i = 0; i < sizeof names / sizeof *names && rc == OS_OK; i++)
+    if (json_array_append_new(call->rows, json_pack("{s:s, s:s, s:s, s:b}", "index", names[i], "asked",
+                                                    call->pattern[0] != NULL ? call->pattern[0] : "-", "also",
+                                                    call->pattern[1] != NULL ? call->pattern[1] : "-",
+                                                    "costly", (int)wanted)) != 0)
+      rc = os_fail_nomem(call->error);
+  return rc;
+}
+
+static const char *const name_columns[] = {"index", "asked", "also", "costly", NULL};
+static const char *const name_types[] = {"TEXT", "TEXT", "TEXT", "INTEGER"};
+static const char *const name_parameters[] = {"connection", NULL};
+static const struct os_rows_filter name_filters[] = {
+    {"index", OS_FILTER_LOWER}, {"also", OS_FILTER_EXACT}, {NULL, 0}};
+static const struct os_rows_table names_table = {.name = "names",
+                                                 .columns = name_columns,
+                                                 .types = name_types,
+                                                 .parameters = name_parameters,
+                                                 .filters = name_filters,
+                                                 .synonym = "index_name",
+                                                 .synonym_of = "index",
+                                                 .fill = fill_names};
+
 static sqlite3 *db;
 static struct os_session *session;
-static struct os_rows_binding bindings[3];
+static struct os_rows_binding bindings[4];
 
 static int set_up(void **state) {
   (void)state;
-  static const struct os_rows_table *const tables[] = {&echo, &os_table_settings, &os_table_connections};
+  static const struct os_rows_table *const tables[] = {&echo, &os_table_settings, &os_table_connections,
+                                                       &names_table};
   struct os_error error;
   setenv("OS_ENV_FILE", "/dev/null", 1);
   assert_int_equal(sqlite3_open(":memory:", &db), SQLITE_OK);
   assert_int_equal(os_session_new(&session, db, &error), OS_OK);
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < 4; i++) {
     bindings[i] = (struct os_rows_binding){session, tables[i]};
     assert_int_equal(sqlite3_create_module_v2(db, tables[i]->name, &os_rows_module, &bindings[i], NULL),
                      SQLITE_OK);
@@ -94,6 +125,36 @@ static void rows_and_parameters(void **state) {
        "echo: what is not valid UTF-8, or has a NUL character inside");
   SAYS("DELETE FROM echo WHERE what = 'a'", "echo: this table is read only");
   SAYS("CREATE VIRTUAL TABLE e USING echo", "no such module: echo"); /* eponymous only */
+}
+
+/* What is asked of a name goes to the one who makes the rows, and SQLite compares again. */
+static void filters(void **state) {
+  (void)state;
+  SAYS("SELECT index_name, asked FROM names WHERE \"index\" = 'beta'", "beta|beta");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name = 'beta'", "beta|beta");
+  SAYS("SELECT * FROM names WHERE index_name = 'beta'", "beta|beta|-|1");
+  SAYS("SELECT asked FROM names WHERE index_name = 'x,y'", "x*y");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name LIKE 'AL%'", "alpha|al*");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name LIKE '%A' ORDER BY 1",
+       "Gamma|*a;alpha|*a;beta|*a");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name GLOB 'a*'", "alpha|a*");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name IN ('beta', 'alpha', NULL, 'z') ORDER BY 1",
+       "alpha|alpha,beta,z;beta|alpha,beta,z");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name IN ('beta', '')", "beta|-");
+  SAYS("SELECT asked FROM names WHERE index_name = NULL OR index_name LIKE NULL OR index_name IN (NULL)", "");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name = 'GAMMA' COLLATE NOCASE", "Gamma|-");
+  SAYS("SELECT index_name, asked FROM names WHERE index_name LIKE 'a!%' ESCAPE '!'", "");
+  SAYS("SELECT asked FROM names WHERE index_name LIKE 'b%' AND index_name = 'beta'",
+       "beta"); /* the narrower */
+  SAYS("SELECT asked, also FROM names WHERE index_name = 'beta' AND also = 'zz'", "beta|zz");
+  SAYS("SELECT asked, also FROM names('c') WHERE index_name = 'beta' AND also GLOB 'z*'", "beta|z*");
+  SAYS("SELECT n.asked FROM (VALUES('beta'), ('alpha')) AS v, names AS n WHERE n.index_name = v.column1",
+       "beta;alpha");
+  SAYS("SELECT count(*) FROM names AS a, names AS b USING(index_name)", "4");
+  query("SELECT index_name, asked FROM names");
+  assert_false(wanted);
+  query("SELECT index_name FROM names WHERE costly");
+  assert_true(wanted);
 }
 
 static void settings(void **state) {
@@ -149,9 +210,7 @@ static void lack_of_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      BOXED(rows_and_parameters),
-      BOXED(settings),
-      BOXED(secrets),
+      BOXED(rows_and_parameters), BOXED(filters), BOXED(settings), BOXED(secrets),
 #ifdef OS_TEST_ALLOC
       BOXED(lack_of_memory),
 #endif
