@@ -52,7 +52,9 @@ static int find_array(const char *answer, size_t len, const char **at, const cha
             "a search ran out of time on the cluster, so documents are missing in its answer");
     rc = os_advise(error, "try again when the cluster is less busy");
   }
-  if (!rc && outer.kind != OS_JSON_OBJECT) rc = odd("it has no hits", error);
+  bool none = outer.kind == OS_JSON_NOTHING &&
+              failed.kind == OS_JSON_OBJECT; /* filter_path leaves out what is empty */
+  if (!rc && outer.kind != OS_JSON_OBJECT && !none) rc = odd("it has no hits", error);
   os_json_scan_free(scan);
   os_json_scan_init(scan);
   int count = os_json_scan_pick(scan, "failed", false);
@@ -67,13 +69,13 @@ static int find_array(const char *answer, size_t len, const char **at, const cha
   os_json_scan_free(scan);
   os_json_scan_init(scan);
   int list = os_json_scan_pick(scan, "hits", false);
-  if (!rc) rc = scan_object(scan, outer.text, outer.text + outer.len, error);
+  if (!rc && !none) rc = scan_object(scan, outer.text, outer.text + outer.len, error);
   struct os_json_pick array = scan->pick[list];
-  if (!rc && array.kind == OS_JSON_NOTHING) {
-    *at = *array_end = answer; /* filter_path leaves out an empty array */
+  if (!rc && (none || array.kind == OS_JSON_NOTHING)) {
+    *at = *array_end = answer;
   } else if (!rc && array.kind != OS_JSON_ARRAY) {
     rc = odd("its hits are no array", error);
-  } else {
+  } else if (!rc) {
     *at = array.text + 1;
     *array_end = array.text + array.len - 1;
   }

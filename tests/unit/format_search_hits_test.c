@@ -52,6 +52,7 @@ static void test_hits(void **state) {
       "a\\\"b//9007199254740993/{\"n\":12345678901234567890.10,\"hits\":[1]};\xC3\xBC/r/-1/{};");
   assert_string_equal(read_all("{\"hits\":{\"hits\":[]}}"), "");
   assert_string_equal(read_all("{\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{}}"), "");
+  assert_string_equal(read_all("{\"timed_out\":false,\"_shards\":{\"failed\":0}}"), "");
   assert_string_equal(read_all(" {\"hits\" : {\"hits\" : [ {\"_id\":\"1\"} ] } }"), "1//-1/;");
 }
 
