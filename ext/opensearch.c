@@ -56,6 +56,7 @@ static const struct os_command_info aFunc[] = {
     {"os_cleanup", 1, 2, "(index [, options])", OS_COMMAND_SHORT, &os_schema_cleanup, 0, os_run_cleanup},
     {"os_retry_failures", 0, 2, "([job [, options]])", 0, &os_schema_retry_failures, 0,
      os_run_retry_failures},
+    {"os_reindex", 2, 3, "(source, target [, options])", SHORT, &os_schema_reindex, 0, os_run_reindex},
     /* jobs */
     {"os_cancel", 1, 1, "(job)", 0, NULL, 0, os_run_cancel},
     {"os_pause", 1, 1, "(job)", 0, NULL, 0, os_run_pause},
@@ -73,14 +74,22 @@ static const struct {
   const char *name;
   const sqlite3_module *module;
 } aMod[] = {
-    {&os_table_settings, "os_settings", NULL},       {&os_table_connections, "os_connections", NULL},
-    {&os_table_permissions, "os_permissions", NULL}, {NULL, "os_jobs", &os_jobs_module},
-    {NULL, "os_job_files", &os_job_files_module},    {NULL, "os_audit", &os_audit_module},
-    {NULL, "dlq_failures", &os_dlq_failures_module}, {&os_table_load_plan, "os_load_plan", NULL},
-    {&os_table_preview, "os_preview", NULL},         {&os_table_index, "os_index", NULL},
-    {&os_table_aliases, "os_aliases", NULL},         {&os_table_mapping, "os_mapping", NULL},
-    {&os_table_shards, "os_shards", NULL},           {&os_table_nodes, "os_nodes", NULL},
-    {&os_table_tasks, "os_tasks", NULL},             {&os_table_health, "os_health", NULL},
+    {&os_table_settings, "os_settings", NULL},
+    {&os_table_connections, "os_connections", NULL},
+    {&os_table_permissions, "os_permissions", NULL},
+    {NULL, "os_jobs", &os_jobs_module},
+    {NULL, "os_job_files", &os_job_files_module},
+    {NULL, "os_audit", &os_audit_module},
+    {NULL, "dlq_failures", &os_dlq_failures_module},
+    {&os_table_load_plan, "os_load_plan", NULL},
+    {&os_table_preview, "os_preview", NULL},
+    {&os_table_index, "os_index", NULL},
+    {&os_table_aliases, "os_aliases", NULL},
+    {&os_table_mapping, "os_mapping", NULL},
+    {&os_table_shards, "os_shards", NULL},
+    {&os_table_nodes, "os_nodes", NULL},
+    {&os_table_tasks, "os_tasks", NULL},
+    {&os_table_health, "os_health", NULL},
 };
 
 /* ---- the environment of a connection ------------------------------------------------------------ */

@@ -97,8 +97,9 @@ static int told_failure(const char *task, const json_t *failures, struct os_erro
   if (!cause) cause = json_object_get(first, "reason");
   os_reason_read(cause, type, sizeof type, reason, sizeof reason);
   const char *id = os_json_string(first, "id", NULL);
-  os_fail(error, OS_ERR_REFUSED, "task %s: %zu failures, the first%s%s%s: %s: %s", task,
-          json_array_size(failures), id ? " of document '" : "", id ? id : "", id ? "'" : "", type, reason);
+  os_fail(error, OS_ERR_REFUSED, "task %s: %zu failure%s, the first%s%s%s: %s: %s", task,
+          json_array_size(failures), json_array_size(failures) == 1 ? "" : "s", id ? " of document '" : "",
+          id ? id : "", id ? "'" : "", type, reason);
   if (error) error->http_status = (int)os_json_int(first, "status", 0);
   return OS_ERR_REFUSED;
 }

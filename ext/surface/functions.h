@@ -43,6 +43,10 @@ extern const struct os_option_schema os_schema_bulk_load;
 extern const struct os_option_schema os_schema_cleanup;
 extern const struct os_option_schema os_schema_retry_failures;
 
+/* reindex_function.c */
+int os_run_reindex(struct os_command *command);
+extern const struct os_option_schema os_schema_reindex;
+
 /* load_tables.c */
 extern const struct os_rows_table os_table_load_plan;
 extern const struct os_rows_table os_table_preview;

@@ -474,7 +474,7 @@ static void tasks(void **state) {
   } bad[] = {{"short:1", OS_ERR_REFUSED, "8 of 9 documents"},
              {"stop:1", OS_ERR_CANCELLED, "by user request"},
              {"fail:1", OS_ERR_REFUSED,
-              "1 failures, the first of document '7': mapper_parsing_exception: no number"},
+              "1 failure, the first of document '7': mapper_parsing_exception: no number"},
              {"err:1", OS_ERR_REFUSED, "boom: bang"},
              {"mute:1", OS_ERR_ANSWER, "promises"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

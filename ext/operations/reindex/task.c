@@ -105,7 +105,7 @@ static int get_step(struct os_job *job, const char *item, struct step *step,
   json_t *data = rc || !text ? NULL : os_json_parse(text, strlen(text), 0, "step task", error);
   step->begun = !strcmp(state, "begun");
   step->done = !strcmp(state, "done");
-  step->tried = !strcmp(state, "undone");
+  step->tried = !strcmp(state, "undone") && !os_json_bool(data, "reset", false);
   snprintf(step->task, sizeof step->task, "%s", os_json_string(data, "task", ""));
   if (step->done && figures) {
     os_reindex_read_figures(data, figures);
@@ -133,6 +133,10 @@ static int put_done(struct os_job *job, const char *item, const struct os_reinde
       "%lld documents read: %lld created, %lld updated, %lld deleted, %lld unchanged, %lld there before",
       (long long)f->total, (long long)f->created, (long long)f->updated, (long long)f->deleted,
       (long long)f->noops, (long long)f->version_conflicts);
+}
+
+int os_reindex_task_reset(struct os_job *job, const char *item, struct os_error *error) {
+  return os_ledger_step_put(job->ledger, job->number, item, "task", "undone", "{\"reset\":true}", error);
 }
 
 /* ---- cancel, and wait until it is gone ---- */
@@ -373,6 +377,7 @@ static int take_over(struct run *run, bool *again, bool *done, struct os_error *
   int rc = get_step(run->job, run->item, &step, &run->outcome->figures, error);
   *done = step.done;
   *again = step.begun || step.tried;
+  if (!rc && step.tried && !keeps_ids(run->work)) return prepare_continuation(run, 0, error);
   if (rc || !step.begun) return rc;
   run->outcome->running = true;
   snprintf(run->task, sizeof run->task, "%s", step.task);

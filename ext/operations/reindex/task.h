@@ -50,6 +50,9 @@ int os_reindex_task(struct os_job *job, struct os_cluster *cluster, const struct
 int os_reindex_task_stop(struct os_job *job, struct os_cluster *cluster, const char *target, const char *item,
                          struct os_error *error);
 
+/* The target is empty: the next os_reindex_task() of this job and item begins anew, whatever ran before. */
+int os_reindex_task_reset(struct os_job *job, const char *item, struct os_error *error);
+
 /* The task that writes to `target` right now, whoever started it; empty when there is none. */
 int os_reindex_task_find(struct os_cluster *cluster, const char *target, char task[128],
                          struct os_error *error);

@@ -1,0 +1,296 @@
+/* reindex.c - see reindex.h: the order of things, and what an earlier job left. */
+#include "operations/reindex/reindex.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/json.h"
+#include "operations/cleanup/cleanup.h"
+#include "operations/reindex/reindex_int.h"
+
+enum { BEGINNINGS = 3 /* copies that could not be continued and were begun anew, before it is given up */ };
+
+/* ---- steps ---- */
+
+int os_reindex_step_put(struct os_reindex *r, const char *name, const char *state, json_t *data_take,
+                        struct os_error *error) {
+  char *text = data_take ? os_json_text(data_take) : NULL;
+  int rc = data_take && !text ? os_fail_nomem(error)
+                              : os_ledger_step_put(r->job->ledger, r->job->number, r->request->target, name,
+                                                   state, text, error);
+  os_free(text);
+  json_decref(data_take);
+  return rc;
+}
+
+int os_reindex_step_get(struct os_reindex *r, const char *name, char state[16], json_t **data,
+                        struct os_error *error) {
+  char *text = NULL;
+  if (data) *data = NULL;
+  int rc = os_ledger_step_get(r->job->ledger, r->job->number, r->request->target, name, state,
+                              data ? &text : NULL, error);
+  if (!rc && text) {
+    *data = os_json_parse(text, strlen(text), 0, "a step of the ledger", error);
+    if (!*data) rc = (int)error->code;
+  }
+  os_free(text);
+  return rc;
+}
+
+/* ---- what was asked for ---- */
+
+/* By this a later call knows that it wants the same; what only says how fast or how carefully is not part of it. */
+static json_t *asked(const struct os_reindex *r) {
+  const struct os_reindex_request *q = r->request;
+  return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:s?, s:b, s:b}", "source", q->source, "target", q->target,
+                   "create", (json_t *)(uintptr_t)q->create, "query", (json_t *)(uintptr_t)q->query, "script",
+                   (json_t *)(uintptr_t)q->script, "pipeline", q->pipeline, "create_only",
+                   (int)q->create_only, "proceed", (int)q->proceed);
+}
+
+/* Which target on which cluster: two jobs that share this must not run at once. os_free() it. */
+static char *operation_key(const struct os_reindex *r) {
+  const struct os_capabilities *caps = &r->cluster->caps;
+  json_t *key = json_pack("{s:s, s:s}", "cluster",
+                          caps->cluster_uuid[0] ? caps->cluster_uuid : r->cluster->endpoint->url, "target",
+                          r->request->target);
+  char *text = key ? os_json_text(key) : NULL;
+  json_decref(key);
+  return text;
+}
+
+/* ---- what an earlier job left ---- */
+
+struct earlier {
+  int64_t job; /* 0: nothing is left to do */
+  bool same;   /* it was asked for the same */
+};
+
+static int read_earlier(struct os_reindex *r, int64_t job, struct earlier *earlier, struct os_error *error) {
+  char state[16] = "", *text = NULL;
+  int rc = os_ledger_step_get(r->job->ledger, job, r->request->target, "reindex", state, &text, error);
+  json_t *data = !rc && text ? os_json_parse(text, strlen(text), 0, "a step of the ledger", error) : NULL;
+  json_t *now = asked(r);
+  if (!rc && !strcmp(state, "begun")) {
+    earlier->job = job;
+    earlier->same = json_equal(json_object_get(data, "asked"), now);
+  }
+  json_decref(now);
+  json_decref(data);
+  os_free(text);
+  return rc;
+}
+
+static int find_earlier(struct os_reindex *r, struct earlier *earlier, struct os_error *error) {
+  int64_t job = 0;
+  char status[16] = "", *key = operation_key(r);
+  int rc = key ? os_ledger_operation_last(r->job->ledger, "reindex", key, r->job->number, &job, status, error)
+               : os_fail_nomem(error);
+  os_free(key);
+  if (rc || !job) return rc;
+  if (!strcmp(status, "running")) {
+    os_fail(error, OS_ERR_CONFLICT, "job %lld is filling %s right now", (long long)job, r->request->target);
+    os_advise(error, "wait for it (os_jobs shows how far it is), or os_cancel(%lld)", (long long)job);
+    return os_job_guard_failed(r->job, "guards", "earlier job", error);
+  }
+  return read_earlier(r, job, earlier, error);
+}
+
+static int refuse_mode(struct os_reindex *r, const struct earlier *earlier, struct os_error *error) {
+  if (!earlier->job)
+    os_fail(error, OS_ERR_ARGUMENT, "no copy to %s was broken off: there is nothing to %s",
+            r->request->target, r->request->mode == OS_REINDEX_UNDO ? "undo" : "resume");
+  else
+    os_fail(error, OS_ERR_ARGUMENT,
+            "what job %lld began was asked for otherwise (source, create, query, script, "
+            "pipeline, op_type or conflicts)",
+            (long long)earlier->job);
+  if (earlier->job) os_advise(error, "{\"mode\":\"fresh\"} undoes it and begins anew");
+  return os_job_guard_failed(r->job, "guards", "earlier job", error);
+}
+
+/* Its steps become ours, and whatever is left of it is undone. */
+static int undo_earlier(struct os_reindex *r, const struct earlier *earlier, struct os_error *error) {
+  struct os_error told;
+  os_error_clear(&told);
+  int rc = os_job_audit(r->job, "resume", "undo", "did", true, error, "undoing what job %lld left",
+                        (long long)earlier->job);
+  if (!rc) rc = os_reindex_undo(r, &told, error);
+  if (rc) return os_error_prefix(error, "what job %lld left cannot be undone yet", (long long)earlier->job);
+  rc = os_reindex_task_reset(r->job, r->request->target, error);
+  return rc ? rc : os_job_audit(r->job, "resume", "undone", "did", false, error, "%s", told.advice);
+}
+
+/* *go_on: the steps that we took over are to be continued. */
+static int settle_earlier(struct os_reindex *r, bool *go_on, struct os_error *error) {
+  enum os_reindex_mode mode = r->request->mode;
+  struct earlier earlier = {0};
+  *go_on = false;
+  int rc = find_earlier(r, &earlier, error);
+  if (rc) return rc;
+  bool needs = mode == OS_REINDEX_RESUME || mode == OS_REINDEX_UNDO;
+  if ((needs && !earlier.job) || (mode == OS_REINDEX_RESUME && !earlier.same))
+    return refuse_mode(r, &earlier, error);
+  if (!earlier.job) return OS_OK;
+  *go_on = mode == OS_REINDEX_RESUME || (mode == OS_REINDEX_AUTO && earlier.same);
+  if (r->request->dry_run)
+    return os_job_audit(r->job, "resume", "earlier job", "pass", false, error,
+                        "job %lld was broken off: it would be %s", (long long)earlier.job,
+                        *go_on ? "continued" : "undone");
+  rc = os_ledger_steps_adopt(r->job->ledger, earlier.job, r->job->number, error);
+  if (rc) return rc;
+  if (!*go_on) return undo_earlier(r, &earlier, error);
+  r->result->resumed = true;
+  return os_job_audit(r->job, "resume", "earlier job", "did", false, error, "going on where job %lld stopped",
+                      (long long)earlier.job);
+}
+
+/* ---- the course ---- */
+
+static int begin(struct os_reindex *r, struct os_error *error) {
+  char *key = operation_key(r);
+  json_t *now = asked(r);
+  int rc = key && now
+               ? os_ledger_step_put(r->job->ledger, r->job->number, "", "operation", "begun", key, error)
+               : os_fail_nomem(error);
+  if (!rc)
+    rc = os_reindex_step_put(r, "reindex", "begun",
+                             json_pack("{s:O, s:I, s:I}", "asked", now, "documents",
+                                       (json_int_t)r->result->source_documents, "operations",
+                                       (json_int_t)r->source_operations),
+                             error);
+  json_decref(now);
+  os_free(key);
+  return rc;
+}
+
+/* What was known of the source when the copy began holds for the whole of it. */
+static int recall(struct os_reindex *r, struct os_error *error) {
+  char state[16];
+  json_t *data = NULL;
+  int rc = os_reindex_step_get(r, "reindex", state, &data, error);
+  r->result->source_documents = os_json_int(data, "documents", -1);
+  r->source_operations = os_json_int(data, "operations", -1);
+  json_decref(data);
+  if (!rc) rc = os_reindex_guard_target(r, r->target_uuid, error);
+  if (!rc) rc = os_reindex_read_definitions(r, error);
+  return rc ? rc : os_reindex_choose_pipeline(r, error);
+}
+
+/* A task that was lost and cannot be continued is begun anew with an empty target. */
+static int copy(struct os_reindex *r, bool *running, struct os_error *error) {
+  const char *target = r->request->target;
+  struct os_reindex_outcome outcome = {0};
+  int rc = OS_OK;
+  r->work.target_uuid = r->target_uuid;
+  r->work.documents = r->result->source_documents;
+  for (int i = 0; i < BEGINNINGS; i++) {
+    os_error_clear(error);
+    rc = os_reindex_task(r->job, r->cluster, &r->work, target, &outcome, error);
+    if (!rc || !outcome.lost) break;
+    struct os_error why = *error;
+    rc = os_job_audit(r->job, "copy", "anew", "did", false, error, "%s; %s is emptied and filled anew",
+                      why.text, target);
+    if (!rc) rc = os_reindex_empty_again(r, error);
+    if (!rc) rc = os_reindex_task_reset(r->job, target, error);
+    if (rc) break;
+    *error = why; /* stays when this was the last time */
+    rc = (int)why.code;
+  }
+  *running = outcome.running;
+  r->result->figures = outcome.figures;
+  return rc;
+}
+
+static int go(struct os_reindex *r, bool go_on, bool *running, struct os_error *error) {
+  int rc = go_on ? OS_OK : os_reindex_guards(r, error);
+  if (rc || r->request->dry_run) return rc;
+  if (!go_on) rc = begin(r, error);
+  if (!rc) rc = go_on ? os_reindex_continue_target(r, error) : os_reindex_prepare_target(r, error);
+  if (!rc) rc = copy(r, running, error);
+  if (!rc) rc = os_reindex_verify(r, error);
+  if (!rc) rc = os_reindex_step_put(r, "verify", "done", NULL, error);
+  return rc;
+}
+
+/* From here on nothing is undone any more. */
+static int finish(struct os_reindex *r, struct os_error *error) {
+  int rc = os_cleanup_drop_backup(r->job, r->cluster, r->request->target, error);
+  if (!rc) rc = os_reindex_step_put(r, "reindex", "done", NULL, error);
+  if (rc) {
+    os_error_prefix(error, "everything is copied, but the backup of the target could not be removed");
+    os_advise(error, "the same command again removes it");
+  }
+  return rc;
+}
+
+/* What was begun is undone; *error stays the reason, and tells what became of the target. */
+static int fail(struct os_reindex *r, bool running, struct os_error *error) {
+  struct os_error why = *error, trouble;
+  char state[16] = "";
+  os_error_clear(&trouble);
+  if (running) { /* its text says that it is waited for by the same command again */
+    os_job_audit(r->job, "undo", "undo", "skip", false, &trouble,
+                 "the task may still run: nothing is undone yet");
+    return (int)why.code;
+  }
+  int rc = os_reindex_step_get(r, "reindex", state, NULL, &trouble);
+  if (!rc && strcmp(state, "begun") != 0) return (int)why.code;
+  if (!rc) rc = os_reindex_undo(r, &why, &trouble);
+  if (rc)
+    os_advise(
+        &why,
+        "what was done could not be undone (%.400s); {\"mode\":\"undo\"} does it, the same call goes on",
+        trouble.text);
+  *error = why;
+  return (int)why.code;
+}
+
+static int run(struct os_reindex *r, struct os_error *error) {
+  bool go_on = false, running = false;
+  char verified[16] = "";
+  int rc = settle_earlier(r, &go_on, error);
+  if (rc) return rc;
+  if (r->request->mode == OS_REINDEX_UNDO) {
+    r->result->undone = true;
+    return OS_OK;
+  }
+  if (r->request->dry_run) return go(r, false, &running, error);
+  if (go_on) rc = os_reindex_step_get(r, "verify", verified, NULL, error);
+  if (!rc && go_on) rc = recall(r, error); /* a fault here undoes nothing: it can still be gone on with */
+  if (rc) return rc;
+  rc = go(r, go_on, &running, error);
+  if (rc && !strcmp(verified, "done"))
+    return rc; /* it was complete: nothing is undone because of a second look */
+  if (rc) return fail(r, running, error);
+  return finish(r, error);
+}
+
+int os_reindex_run(struct os_job *job, struct os_cluster *cluster, const struct os_reindex_request *request,
+                   struct os_reindex_result *result, struct os_error *error) {
+  struct os_reindex r = {.job = job,
+                         .cluster = cluster,
+                         .request = request,
+                         .result = result,
+                         .source_operations = -1,
+                         .work = {.source = request->source,
+                                  .target = request->target,
+                                  .query = request->query,
+                                  .script = request->script,
+                                  .pipeline = request->pipeline,
+                                  .create_only = request->create_only,
+                                  .proceed = request->proceed,
+                                  .slices = request->slices,
+                                  .requests_per_second = request->requests_per_second,
+                                  .poll_interval = request->poll_interval}};
+  *result = (struct os_reindex_result){.source_documents = -1, .source_writes = -1, .target_before = -1};
+  int rc = os_session_cluster_probe(job->session, cluster, false, error);
+  if (!rc && cluster->caps.serverless) {
+    os_fail(error, OS_ERR_GUARD, "OpenSearch Serverless has no _reindex");
+    rc = os_advise(
+        error, "copying through this process is not built yet: load the files into the new index instead");
+  }
+  if (!rc) rc = run(&r, error);
+  json_decref(r.source_index);
+  json_decref(r.target_index);
+  return rc;
+}

@@ -1,0 +1,85 @@
+/* verify.c - is everything there? See reindex_int.h. The task has ended well by its own figures; these are counts. */
+#include <string.h>
+#include "base/json.h"
+#include "operations/reindex/reindex_int.h"
+
+static const char step[] = "verify";
+
+/* How many documents the target must hold. A document that a script deleted counts as deleted whether it was there or
+** not (measured), so that there are bounds rather than one number. */
+static void bounds(const struct os_reindex_figures *f, int64_t *least, int64_t *most) {
+  int64_t before = f->continued ? f->version_conflicts : 0;
+  *most = before + f->created;
+  *least = *most - f->deleted;
+  if (*least < 0) *least = 0;
+}
+
+static int verify_target(struct os_reindex *r, struct os_error *error) {
+  const char *name = r->request->target;
+  char uuid[64];
+  int64_t least, most, count = 0;
+  int rc = os_reindex_guard_target(r, uuid, error);
+  if (!rc && (!r->target_exists || strcmp(uuid, r->target_uuid) != 0)) {
+    os_fail(error, OS_ERR_CONFLICT, "somebody deleted the target %s while it was being filled", name);
+    if (r->target_exists)
+      os_advise(error,
+                "an index of this name (UUID %s) has been made since, perhaps by the copy itself: delete it",
+                uuid);
+    return os_job_guard_failed(r->job, step, "target", error);
+  }
+  if (!rc) rc = os_cluster_refresh(r->cluster, name, error);
+  if (!rc) rc = os_cluster_count(r->cluster, name, NULL, &count, error);
+  if (rc) return os_reindex_unverified(r, "count of target", error);
+  r->result->target_documents = r->job->figures.count_after = count;
+  bounds(&r->result->figures, &least, &most);
+  if (count >= least && count <= most)
+    return os_job_audit(r->job, step, "count of target", "pass", false, error, "%s holds %lld documents",
+                        name, (long long)count);
+  os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents, but %lld were copied: somebody else writes to it",
+          name, (long long)count, (long long)most);
+  os_advise(error, "stop who writes there, then do it again");
+  return os_job_guard_failed(r->job, step, "count of target", error);
+}
+
+/* The task has copied the source as it was at one moment; who wrote there since is not in the copy. */
+static int verify_source(struct os_reindex *r, struct os_error *error) {
+  const char *name = r->request->source;
+  long long total = (long long)r->result->figures.total, counted = (long long)r->result->source_documents;
+  int64_t now = -1;
+  struct os_error ignored;
+  os_error_clear(&ignored);
+  if (r->source_operations >= 0 && os_cluster_operations(r->cluster, name, &now, &ignored)) now = -1;
+  if (ignored.code == OS_ERR_INTERRUPTED) {
+    *error = ignored;
+    return OS_ERR_INTERRUPTED;
+  }
+  int64_t writes = r->result->source_writes =
+      now < 0 || r->source_operations < 0 ? -1 : now - r->source_operations;
+  if (counted < 0)
+    return os_job_audit(r->job, step, "count of source", "unknown", false, error,
+                        "%lld documents were read from %s", total, name);
+  if (writes > 0)
+    return os_job_audit(r->job, step, "count of source", "unknown", false, error,
+                        "%s took %lld writes meanwhile (%lld documents before, %lld copied): what they "
+                        "changed may be missing",
+                        name, (long long)writes, counted, total);
+  if (total == counted)
+    return os_job_audit(r->job, step, "count of source", writes ? "unknown" : "pass", false, error,
+                        "all %lld documents of %s were read%s", total, name,
+                        writes ? "; whether somebody wrote meanwhile cannot be seen"
+                               : ", and nobody wrote meanwhile");
+  if (writes < 0)
+    return os_job_audit(r->job, step, "count of source", "unknown", false, error,
+                        "%lld documents of %s were read, %lld were counted before; whether somebody wrote "
+                        "meanwhile cannot be seen",
+                        total, name, counted);
+  os_fail(error, OS_ERR_CONFLICT, "%lld of %lld documents of %s were read, and nobody wrote there meanwhile",
+          total, counted, name);
+  os_advise(error, "do it again; look at the log of the cluster");
+  return os_job_guard_failed(r->job, step, "count of source", error);
+}
+
+int os_reindex_verify(struct os_reindex *r, struct os_error *error) {
+  int rc = verify_target(r, error);
+  return rc ? rc : verify_source(r, error);
+}
