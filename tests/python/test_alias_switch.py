@@ -279,7 +279,7 @@ def test_red_is_refused_and_explained(pair):
     red = pair.alias + "_red"
     pair.cluster.create(red, FIELDS, settings={"index.routing.allocation.require._name": "nobody"}, wait_for_active_shards=0)
     pair.cluster.settle(red, ("red",))
-    pair.refused("is red", target=red)
+    pair.refused("is red", "_name", "nobody", target=red)
 
 
 # ---- guards: numbers -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 ** Both indices are refreshed, and counted by their own names: the alias may have a filter, and what the statistics
 ** call documents are also nested ones, and only those that were refreshed.
 */
-#include <stdio.h>
+#include <string.h>
 #include "base/text.h"
 #include "operations/alias/alias_int.h"
 
@@ -55,6 +55,18 @@ int os_alias_judge_counts(const struct os_alias_switch_request *request, int64_t
   return refuse_difference(request, source, target, *percent, limit, side >= 0, error);
 }
 
+/* A refresh waits a minute for a primary that is not there. */
+static int check_not_red(struct os_cluster *cluster, const char *index, struct os_error *error) {
+  char health[16];
+  int rc = os_cluster_health(cluster, index, health, error);
+  if (rc == OS_ERR_FORBIDDEN) { /* counting will tell */
+    os_error_clear(error);
+    return OS_OK;
+  }
+  if (rc || strcmp(health, "red") != 0) return rc;
+  return os_fail(error, OS_ERR_BUSY, "index '%s' is red: its documents cannot be counted", index);
+}
+
 static int count(struct os_cluster *cluster, const char *index, int64_t *documents, struct os_error *error) {
   *documents = -1;
   int rc = os_cluster_refresh(cluster, index, error);
@@ -74,7 +86,8 @@ static int count_one(struct os_job *job, struct os_cluster *cluster,
                      struct os_error *error) {
   const char *check = target ? "target documents" : "source documents";
   const char *index = target ? request->target : request->source;
-  int rc = count(cluster, index, documents, error);
+  int rc = target ? OS_OK : check_not_red(cluster, index, error); /* the target's is a guard of its own */
+  if (!rc) rc = count(cluster, index, documents, error);
   if (may_be_unverified(rc, target)) return os_alias_unverified(job, check, request->allow_unverified, error);
   if (rc) return os_alias_refuse(job, check, error);
   return os_job_audit(job, "guards", check, "pass", false, error, "'%s' was refreshed and has %lld documents",

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "operations/alias/alias_int.h"
+#include "operations/health/health.h"
 
 static const char step[] = "guards";
 
@@ -151,6 +152,26 @@ int os_alias_guard_settings(struct os_job *job, const struct os_alias_index *ind
 
 /* ---- its health ---- */
 
+/* With the cluster's own explanation, where it gives one. */
+static void tell_red(struct os_cluster *cluster, const char *index, struct os_error *error) {
+  struct os_error ignored;
+  const char *why = NULL, *fix = NULL;
+  json_t *rows = json_array();
+  os_error_clear(&ignored);
+  if (rows) os_health_rows(cluster, index, true, rows, &ignored);
+  for (size_t i = 0; i < json_array_size(rows) && !why; i++) {
+    const json_t *row = json_array_get(rows, i);
+    if (strcmp(os_json_string(row, "name", ""), index) != 0) continue;
+    why = os_json_string(row, "why", NULL);
+    fix = os_json_string(row, "fix", NULL);
+  }
+  os_fail(error, OS_ERR_GUARD,
+          "index '%s' is red, so that searches miss the documents of a whole shard%s%.800s", index,
+          why ? ": " : "", why ? why : "");
+  os_advise(error, "%.800s", fix ? fix : "GET /_cluster/allocation/explain says why");
+  json_decref(rows);
+}
+
 int os_alias_guard_health(struct os_job *job, struct os_cluster *cluster, const char *index,
                           bool allow_unverified, char health[16], struct os_error *error) {
   static const char check[] = "health";
@@ -158,9 +179,7 @@ int os_alias_guard_health(struct os_job *job, struct os_cluster *cluster, const 
   if (rc == OS_ERR_FORBIDDEN) return os_alias_unverified(job, check, allow_unverified, error);
   if (rc) return os_alias_refuse(job, check, error);
   if (!strcmp(health, "red")) {
-    os_fail(error, OS_ERR_GUARD, "index '%s' is red: searches would miss the documents of a whole shard",
-            index);
-    os_advise(error, "GET /_cluster/allocation/explain says why");
+    tell_red(cluster, index, error);
     return os_alias_refuse(job, check, error);
   }
   return os_job_audit(job, step, check, "pass", false, error, "'%s' is %s%s", index, health,

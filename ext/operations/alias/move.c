@@ -15,10 +15,14 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "operations/alias/alias_int.h"
+#include "operations/settle.h"
 
 const char os_alias_step[] = "switch";
 
 enum { ATTEMPTS = 3, PAUSE_MS = 500, SLICE_MS = 50, WHERE = 800 };
+
+/* Seconds that the request and the reading after it may still take after Ctrl-C: else nobody knows what came of it. */
+static const double GRACE = 0.8;
 
 /* What was sent and what was found. */
 struct course {
@@ -100,9 +104,9 @@ static bool is_unknown(int rc) {
          rc == OS_ERR_TLS;
 }
 
-static int read_back(struct course *c, struct os_error *error) {
+static int read_back(struct course *c, struct os_cluster *cluster, struct os_error *error) {
   json_t *now = NULL;
-  int rc = os_cluster_alias_get(c->cluster, c->move->alias, &now, error);
+  int rc = os_cluster_alias_get(cluster, c->move->alias, &now, error);
   if (rc) return rc;
   c->place = os_alias_place(now, c->move->from, c->move->to, c->properties);
   os_alias_where(now, c->where, sizeof c->where);
@@ -112,7 +116,7 @@ static int read_back(struct course *c, struct os_error *error) {
 
 static int cannot_tell(struct course *c, struct os_error *error) {
   char trouble[OS_ERROR_TEXT];
-  const struct os_error *why = c->sent ? &c->why : error;
+  const struct os_error *why = c->sent && error->code != OS_ERR_INTERRUPTED ? &c->why : error;
   snprintf(trouble, sizeof trouble, "%.700s", why->text);
   os_fail(error, why->code, "whether alias '%s' moved from '%s' to '%s' is not known: %s", c->move->alias,
           c->move->from, c->move->to, trouble);
@@ -123,14 +127,16 @@ static int cannot_tell(struct course *c, struct os_error *error) {
 }
 
 static int send(struct course *c, const char *body, struct os_error *error) {
+  struct os_settle settle;
+  os_settle_late(&settle, c->cluster, GRACE);
   os_error_clear(&c->why);
-  c->sent = os_cluster_aliases_change(c->cluster, body, &c->why);
+  c->sent = os_cluster_aliases_change(&settle.cluster, body, &c->why);
   if (c->sent == OS_ERR_INTERRUPTED || c->sent == OS_ERR_NOMEM) {
     *error = c->why;
     if (c->sent == OS_ERR_INTERRUPTED) cannot_tell(c, error);
     return c->sent;
   }
-  return read_back(c, error) ? cannot_tell(c, error) : OS_OK;
+  return read_back(c, &settle.cluster, error) ? cannot_tell(c, error) : OS_OK;
 }
 
 static int wait_a_moment(struct course *c, struct os_error *error) {
@@ -238,7 +244,7 @@ int os_alias_move(struct os_job *job, struct os_cluster *cluster, const struct o
     rc = send(&c, body, error);
     if (rc || c.place != OS_ALIAS_UNMOVED || !is_unknown(c.sent) || attempt == ATTEMPTS) break;
     rc = wait_a_moment(&c, error);
-    if (!rc && read_back(&c, error)) rc = cannot_tell(&c, error);
+    if (!rc && read_back(&c, c.cluster, error)) rc = cannot_tell(&c, error);
     if (c.place != OS_ALIAS_UNMOVED)
       break; /* the first request arrived meanwhile, or somebody else was here */
   }
