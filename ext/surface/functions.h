@@ -29,6 +29,10 @@ extern const struct os_option_schema os_schema_count;
 extern const struct os_option_schema os_schema_index;
 extern const struct os_option_schema os_schema_delete_index;
 
+/* refresh_function.c */
+int os_run_refresh_data(struct os_command *command);
+extern const struct os_option_schema os_schema_refresh_data;
+
 /* alias_functions.c */
 int os_run_switch_alias(struct os_command *command);
 int os_run_undo_alias(struct os_command *command);

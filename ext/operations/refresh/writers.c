@@ -1,0 +1,69 @@
+/* writers.c - writes of others while a refresh runs would be lost: what goes to the primary after it was copied is
+** emptied with it, what goes to the secondary is left behind when the alias moves back. The operations that an index
+** ever took tell (os_cluster_operations); see refresh_int.h.
+*/
+#include "base/alloc.h"
+#include "base/json.h"
+#include "operations/refresh/refresh_int.h"
+
+/* A right that is missing: unknown, which stops unless allow_unverified. */
+static int unknown(struct os_refresh *refresh, struct os_error *error) {
+  if (error->code == OS_ERR_INTERRUPTED) return OS_ERR_INTERRUPTED;
+  bool goes_on = refresh->request->allow_unverified || refresh->request->allow_writes;
+  struct os_error why = *error, ignored;
+  os_error_clear(&ignored);
+  os_job_audit(refresh->job, "guard", "writers", "unknown", false, &ignored, "%s", why.text);
+  if (!goes_on) return os_advise(error, "grant indices:monitor/stats, or pass {\"allow_unverified\":true}");
+  os_error_clear(error);
+  return OS_OK;
+}
+
+int os_refresh_watch(struct os_refresh *refresh, const char *name, const char *index,
+                     struct os_error *error) {
+  int64_t operations = 0;
+  int rc = os_cluster_operations(refresh->cluster, index, &operations, error);
+  if (rc) return unknown(refresh, error);
+  json_t *data = json_pack("{s:I}", "operations", (json_int_t)operations);
+  char *text = data ? os_json_text(data) : NULL;
+  json_decref(data);
+  if (!text) return os_fail_nomem(error);
+  rc = os_ledger_step_put(refresh->job->ledger, refresh->job->number, index, name, "done", text, error);
+  os_free(text);
+  return rc;
+}
+
+static int remembered(struct os_refresh *refresh, const char *name, const char *index, int64_t *operations,
+                      struct os_error *error) {
+  char state[16], *text = NULL;
+  int rc = os_ledger_step_get(refresh->job->ledger, refresh->job->number, index, name, state, &text, error);
+  json_t *data = text ? json_loads(text, 0, NULL) : NULL;
+  *operations = os_json_int(data, "operations", -1);
+  json_decref(data);
+  os_free(text);
+  return rc;
+}
+
+int os_refresh_check_writers(struct os_refresh *refresh, const char *name, const char *index,
+                             struct os_error *error) {
+  int64_t before = -1, now = 0;
+  int rc = remembered(refresh, name, index, &before, error);
+  if (rc) return rc;
+  rc = os_cluster_operations(refresh->cluster, index, &now, error);
+  if (rc) return unknown(refresh, error);
+  if (before < 0)
+    return os_job_audit(refresh->job, "guard", "writers", "unknown", false, error,
+                        "the operations on %s at the beginning are not known", index);
+  if (before == now)
+    return os_job_audit(refresh->job, "guard", "writers", "pass", false, error,
+                        "nobody wrote to %s meanwhile (%lld operations)", index, (long long)now);
+  if (refresh->request->allow_writes)
+    return os_job_audit(refresh->job, "guard", "writers", "unknown", false, error,
+                        "others made %lld operations on %s meanwhile; allow_writes was given",
+                        (long long)(now - before), index);
+  os_fail(error, OS_ERR_GUARD,
+          "others wrote to %s while the refresh ran (%lld operations): they would be lost", index,
+          (long long)(now - before));
+  os_advise(error,
+            "stop the writers and refresh again, or pass {\"allow_writes\":true} if those writes may go");
+  return os_job_guard_failed(refresh->job, "guard", "writers", error);
+}
