@@ -98,7 +98,9 @@ static int give(struct os_command *command, const struct os_reindex_request *req
   if (request->mode == OS_REINDEX_UNDO)
     return os_command_result(command, "success", json_pack("{s:s, s:s}", "source", source, "target", target),
                              request->dry_run ? "What was begun to copy to %s would be undone."
-                                              : "What was begun to copy to %s is undone.",
+                             : result->complete
+                                 ? "The copy to %s was complete; only its backup was left and is removed."
+                                 : "What was begun to copy to %s is undone.",
                              target);
   json_t *response =
       json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "source", source,

@@ -16,7 +16,20 @@
 static const double CLONE_TIMEOUT = 600, CLONE_WAIT = 120;
 enum { ATTEMPTS = 6 /* looks at the cluster, one for each change and some for lost answers */ };
 
-/* ---- block and clone ---- */
+/* ---- requests ---- */
+
+int os_cleanup_remove(struct os_cluster *cluster, const char *name, struct os_error *error) {
+  int rc = os_cluster_index_delete(cluster, name, error);
+  if (rc && rc != OS_ERR_INTERRUPTED && rc != OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = os_cluster_index_delete(cluster, name, error);
+  }
+  if (rc == OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = OS_OK;
+  }
+  return rc;
+}
 
 int os_cleanup_block(struct os_cluster *cluster, const char *index, bool on, struct os_error *error) {
   if (!on) return os_cluster_settings_put(cluster, index, "{\"index.blocks.write\":null}", error);
@@ -104,26 +117,12 @@ static bool outcome_unknown(int rc) {
   return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
 }
 
-/* Until it is gone; an answer that was lost is settled by looking. */
-static int delete_index(struct os_cluster *cluster, const char *name, struct os_error *error) {
-  int rc = os_cluster_index_delete(cluster, name, error);
-  if (rc == OS_ERR_NOT_FOUND) rc = OS_OK;
-  if (outcome_unknown(rc)) {
-    struct os_error trouble;
-    bool exists = true;
-    os_error_clear(&trouble);
-    if (!os_cluster_index_exists(cluster, name, &exists, &trouble) && !exists) rc = OS_OK;
-  }
-  if (!rc) os_error_clear(error);
-  return rc;
-}
-
 int os_cleanup_drop_backup(struct os_job *job, struct os_cluster *cluster, const char *index,
                            struct os_error *error) {
   struct os_cleanup_backup backup;
   int rc = os_cleanup_backup_get(job, job->number, index, &backup, error);
   if (rc || !backup.stands) return rc;
-  rc = delete_index(cluster, backup.name, error);
+  rc = os_cleanup_remove(cluster, backup.name, error);
   if (!rc) rc = os_cleanup_backup_put(job, index, "done", &backup, error);
   if (!rc)
     rc = os_job_audit(job, "cleanup", "backup", "did", false, error, "backup %s is deleted", backup.name);
@@ -138,7 +137,8 @@ enum place {
   PLACE_ORIGINAL, /* the index that was cloned: it was never deleted */
   PLACE_RESTORED, /* a clone of the backup */
   PLACE_OURS,     /* the one made in its place: to be deleted */
-  PLACE_FOREIGN   /* another one */
+  PLACE_FOREIGN,  /* another one */
+  PLACE_KEPT      /* whatever stands there stays: there is no backup any more */
 };
 
 static int look(struct os_cluster *cluster, const char *index, const struct os_cleanup_backup *backup,
@@ -204,7 +204,17 @@ static int put_back_once(struct os_job *job, struct os_cluster *cluster, const c
   enum place place = PLACE_FOREIGN;
   int rc = look(cluster, index, backup, &place, error);
   if (rc) return rc;
+  if (place == PLACE_EMPTY || place == PLACE_OURS) {
+    bool exists = false;
+    rc = os_cluster_index_exists(cluster, backup->name, &exists, error);
+    if (rc) return rc;
+    if (!exists) place = PLACE_KEPT;
+  }
   switch (place) {
+  case PLACE_KEPT:
+    *finished = true;
+    return os_job_audit(job, "cleanup", "restore", "skip", false, error,
+                        "%s is not there any more: %s stays as it is", backup->name, index);
   case PLACE_EMPTY:
     rc = os_job_audit(job, "cleanup", "restore", "did", true, error, "cloning %s back from %s", index,
                       backup->name);
@@ -220,7 +230,7 @@ static int put_back_once(struct os_job *job, struct os_cluster *cluster, const c
   case PLACE_OURS:
     rc = os_job_audit(job, "cleanup", "remove", "did", true, error,
                       "deleting %s, to bring its documents back from %s", index, backup->name);
-    return rc ? rc : delete_index(cluster, index, error);
+    return rc ? rc : os_cleanup_remove(cluster, index, error);
   default:
     os_fail(error, OS_ERR_CONFLICT, "somebody made %s anew; its former documents are in %s", index,
             backup->name);
@@ -240,7 +250,7 @@ int os_cleanup_undo(struct os_job *job, struct os_cluster *cluster, const char *
     if (rc) finished = false;
     if (rc && !outcome_unknown(rc)) break; /* after a lost answer the next look tells what became of it */
   }
-  if (!rc) rc = delete_index(cluster, backup.name, error);
+  if (!rc) rc = os_cleanup_remove(cluster, backup.name, error);
   if (!rc) return os_cleanup_backup_put(job, index, "undone", &backup, error);
   if (!error->advice[0])
     os_advise(error, "its former documents are in %s; the same command again brings them back", backup.name);

@@ -23,6 +23,8 @@ struct os_cleanup_backup {
   int64_t documents; /* that it holds; -1: not known */
   bool stands;       /* it was begun, and neither dropped nor brought back */
 };
+/* Until it is gone: a second request settles what became of one whose answer was lost. */
+int os_cleanup_remove(struct os_cluster *cluster, const char *name, struct os_error *error);
 int os_cleanup_block(struct os_cluster *cluster, const char *index, bool on, struct os_error *error);
 /* `from` is blocked; the clone is not. Lost answers are errors: look whether `to` exists. */
 int os_cleanup_clone(struct os_cluster *cluster, const char *from, const char *to, struct os_error *error);

@@ -55,9 +55,9 @@ static int try_definition(struct recreation *r, struct os_error *error) {
   struct os_error ignored;
   os_error_clear(&ignored);
   if (rc)
-    os_cluster_index_delete(r->cluster, r->trial, &ignored); /* only the answer was lost, perhaps */
+    os_cleanup_remove(r->cluster, r->trial, &ignored); /* only the answer was lost, perhaps */
   else
-    rc = os_cluster_index_delete(r->cluster, r->trial, error);
+    rc = os_cleanup_remove(r->cluster, r->trial, error);
   if (rc) os_error_prefix(error, "the index cannot be made anew from its own settings and mappings");
   return rc;
 }

@@ -63,6 +63,7 @@ static char *operation_key(const struct os_reindex *r) {
 struct earlier {
   int64_t job; /* 0: nothing is left to do */
   bool same;   /* it was asked for the same */
+  bool whole;  /* it has copied and counted everything: only its backup is left */
 };
 
 static int read_earlier(struct os_reindex *r, int64_t job, struct earlier *earlier, struct os_error *error) {
@@ -77,6 +78,9 @@ static int read_earlier(struct os_reindex *r, int64_t job, struct earlier *earli
   json_decref(now);
   json_decref(data);
   os_free(text);
+  if (!rc && earlier->job)
+    rc = os_ledger_step_get(r->job->ledger, job, r->request->target, "verify", state, NULL, error);
+  earlier->whole = earlier->job && !strcmp(state, "done");
   return rc;
 }
 
@@ -108,6 +112,15 @@ static int refuse_mode(struct os_reindex *r, const struct earlier *earlier, stru
   return os_job_guard_failed(r->job, "guards", "earlier job", error);
 }
 
+/* A copy that begins now is not to be taken for one that was broken off after these. */
+static int forget_steps(struct os_reindex *r, struct os_error *error) {
+  static const char *const names[] = {"create", "clean", "verify"};
+  int rc = os_reindex_task_reset(r->job, r->request->target, error);
+  for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++)
+    rc = os_reindex_step_put(r, names[i], "undone", NULL, error);
+  return rc;
+}
+
 /* Its steps become ours, and whatever is left of it is undone. */
 static int undo_earlier(struct os_reindex *r, const struct earlier *earlier, struct os_error *error) {
   struct os_error told;
@@ -116,8 +129,20 @@ static int undo_earlier(struct os_reindex *r, const struct earlier *earlier, str
                         (long long)earlier->job);
   if (!rc) rc = os_reindex_undo(r, &told, error);
   if (rc) return os_error_prefix(error, "what job %lld left cannot be undone yet", (long long)earlier->job);
-  rc = os_reindex_task_reset(r->job, r->request->target, error);
+  rc = forget_steps(r, error);
   return rc ? rc : os_job_audit(r->job, "resume", "undone", "did", false, error, "%s", told.advice);
+}
+
+/* It was complete but for the backup of what the target held before: that is no copy broken off. */
+static int drop_rest(struct os_reindex *r, const struct earlier *earlier, struct os_error *error) {
+  int rc = os_cleanup_drop_backup(r->job, r->cluster, r->request->target, error);
+  r->result->complete = true;
+  if (!rc) rc = os_reindex_step_put(r, "reindex", "done", NULL, error);
+  if (!rc) rc = forget_steps(r, error);
+  if (rc) return rc;
+  return os_job_audit(r->job, "resume", "earlier job", "did", false, error,
+                      "the copy of job %lld was complete: only its backup was left to be removed",
+                      (long long)earlier->job);
 }
 
 /* *go_on: the steps that we took over are to be continued. */
@@ -138,6 +163,7 @@ static int settle_earlier(struct os_reindex *r, bool *go_on, struct os_error *er
                         *go_on ? "continued" : "undone");
   rc = os_ledger_steps_adopt(r->job->ledger, earlier.job, r->job->number, error);
   if (rc) return rc;
+  if (!*go_on && earlier.whole) return drop_rest(r, &earlier, error);
   if (!*go_on) return undo_earlier(r, &earlier, error);
   r->result->resumed = true;
   return os_job_audit(r->job, "resume", "earlier job", "did", false, error, "going on where job %lld stopped",
@@ -250,10 +276,7 @@ static int run(struct os_reindex *r, struct os_error *error) {
   char verified[16] = "";
   int rc = settle_earlier(r, &go_on, error);
   if (rc) return rc;
-  if (r->request->mode == OS_REINDEX_UNDO) {
-    r->result->undone = true;
-    return OS_OK;
-  }
+  if (r->request->mode == OS_REINDEX_UNDO) return OS_OK;
   if (r->request->dry_run) return go(r, false, &running, error);
   if (go_on) rc = os_reindex_step_get(r, "verify", verified, NULL, error);
   if (!rc && go_on) rc = recall(r, error); /* a fault here undoes nothing: it can still be gone on with */

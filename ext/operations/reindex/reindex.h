@@ -38,7 +38,7 @@ struct os_reindex_result {
   struct os_reindex_figures figures;
   bool made;                /* the target was created */
   bool resumed;             /* an earlier job had begun */
-  bool undone;              /* OS_REINDEX_UNDO: done */
+  bool complete;            /* OS_REINDEX_UNDO: there was nothing to undo, only the backup to be removed */
   int64_t source_documents; /* that the query matched before; -1: not known */
   int64_t source_writes;    /* operations the source took meanwhile; -1: not known */
   int64_t target_before;    /* documents that were deleted from the target; -1: not known */

@@ -30,18 +30,20 @@ static void tell(struct os_error *why, const char *format, ...) {
 
 /* ---- a target that was created ---- */
 
+/* A second request settles what became of one whose answer was lost. */
 static int remove_it(struct os_reindex *r, struct os_error *error) {
   const char *name = r->request->target;
-  bool exists = false;
   int rc = os_job_audit(r->job, step, "remove", "did", true, error, "DELETE /%s, which was created for this",
                         name);
   if (!rc) rc = os_cluster_index_delete(r->cluster, name, error);
-  if (rc && rc != OS_ERR_INTERRUPTED) { /* an answer that was lost, or somebody was faster */
-    struct os_error ignored;
-    os_error_clear(&ignored);
-    if (!os_cluster_index_exists(r->cluster, name, &exists, &ignored) && !exists) rc = OS_OK;
+  if (rc && rc != OS_ERR_INTERRUPTED && rc != OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = os_cluster_index_delete(r->cluster, name, error);
   }
-  if (!rc) os_error_clear(error);
+  if (rc == OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = OS_OK;
+  }
   return rc;
 }
 
@@ -94,7 +96,9 @@ static int empty_it(struct os_reindex *r, bool copied, const json_t *data, struc
   if (!data) { /* emptying it was broken off itself */
     rc = os_cluster_refresh(r->cluster, name, error);
     if (!rc) rc = os_cluster_count(r->cluster, name, NULL, &left, error);
-    if (!rc)
+    if (!rc && left == r->result->target_before)
+      tell(why, "the target %s holds its %lld documents still", name, (long long)left);
+    else if (!rc)
       tell(why, "emptying the target %s was broken off: it holds %lld documents now", name, (long long)left);
     return rc;
   }
