@@ -109,6 +109,9 @@ int os_cluster_count(struct os_cluster *cluster, const char *name, const char *q
                      struct os_error *error);
 /* Health of one index: "green", "yellow", "red". */
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error);
+/* Wait until the changes that the cluster has accepted are made: a request of a process that died may still be on its
+** way through. */
+int os_cluster_drain(struct os_cluster *cluster, struct os_error *error);
 /* Primaries' counters from _stats: documents, deleted documents, operations ever indexed and deleted
 ** (to tell whether others write too). */
 struct os_index_stats {

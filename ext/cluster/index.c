@@ -158,6 +158,19 @@ int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16]
   return rc;
 }
 
+/* wait_for_events=languid: answered when the cluster manager has no task of this or a higher priority left, and changes
+** of indices are urgent ones. No right to ask (403), or other changes that keep coming (408): then it is as it is. */
+int os_cluster_drain(struct os_cluster *cluster, struct os_error *error) {
+  static const int allowed[] = {403, 408, 0};
+  struct os_cluster_call call = {
+      .method = "GET",
+      .path = "/_cluster/health?wait_for_events=languid&timeout=10s&filter_path=timed_out",
+      .idempotent = true,
+      .allowed = allowed,
+      .what = "waiting for changes under way"};
+  return os_cluster_request(cluster, &call, NULL, NULL, error);
+}
+
 int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_index_stats *out,
                      struct os_error *error) {
   struct os_name_call call = {

@@ -176,7 +176,8 @@ static int refuse_kept(struct recreation *r, int64_t broken, struct os_error *er
 static int recover_one(struct recreation *r, int64_t broken, struct os_error *error) {
   bool trial = false, backup = false, index = false, began = false;
   name_copies(r, broken);
-  int rc = os_cluster_index_exists(r->cluster, r->trial, &trial, error);
+  int rc = os_cluster_drain(r->cluster, error);
+  if (!rc) rc = os_cluster_index_exists(r->cluster, r->trial, &trial, error);
   if (!rc && trial) rc = os_cluster_index_delete(r->cluster, r->trial, error);
   if (!rc) rc = os_cluster_index_exists(r->cluster, r->backup, &backup, error);
   if (!rc) rc = os_cluster_index_exists(r->cluster, r->index, &index, error);
