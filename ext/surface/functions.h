@@ -71,6 +71,10 @@ extern const struct os_rows_table os_table_connections;
 /* permissions_table.c */
 extern const struct os_rows_table os_table_permissions;
 
+/* merge_function.c */
+int os_run_force_merge(struct os_command *command);
+extern const struct os_option_schema os_schema_force_merge;
+
 /* cluster_tables.c */
 extern const struct os_rows_table os_table_index;
 extern const struct os_rows_table os_table_aliases;
