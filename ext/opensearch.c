@@ -54,6 +54,8 @@ static const struct os_command_info aFunc[] = {
     {"os_undo_alias", 1, 2, "(job [, options])", SHORT, &os_schema_undo_alias, 0, os_run_undo_alias},
     {"os_refresh_data", 4, 5, "(alias, primary, secondary, path [, options])", 0, &os_schema_refresh_data, 0,
      os_run_refresh_data},
+    {"os_reindex_versions", 1, 2, "(trigger [, options])", 0, &os_schema_reindex_versions, 0,
+     os_run_reindex_versions},
     /* loading */
     {"os_bulk_load", 1, 3, "(path [, index [, options]])", 0, &os_schema_bulk_load, 0, os_run_bulk_load},
     {"os_cleanup", 1, 2, "(index [, options])", OS_COMMAND_SHORT, &os_schema_cleanup, 0, os_run_cleanup},

@@ -1,4 +1,4 @@
-/* small_file.h - reads a small file whole (a .env, a secret). Private to config/. */
+/* small_file.h - reads a small file whole (a .env, a secret, a trigger). */
 #ifndef OS_CONFIG_SMALL_FILE_H
 #define OS_CONFIG_SMALL_FILE_H
 #include <stdbool.h>

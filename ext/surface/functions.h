@@ -39,6 +39,10 @@ int os_run_undo_alias(struct os_command *command);
 extern const struct os_option_schema os_schema_switch_alias;
 extern const struct os_option_schema os_schema_undo_alias;
 
+/* versions_function.c */
+int os_run_reindex_versions(struct os_command *command);
+extern const struct os_option_schema os_schema_reindex_versions;
+
 /* load_functions.c, load_request.c */
 int os_run_bulk_load(struct os_command *command);
 int os_run_cleanup(struct os_command *command);
