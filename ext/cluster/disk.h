@@ -15,7 +15,7 @@ struct os_disk {
 /* GET _cat/allocation and _cluster/settings. */
 int os_cluster_disk(struct os_cluster *cluster, struct os_disk *disk, struct os_error *error);
 
-/* The bytes of `total` that a watermark keeps free: "85%" and "0.85" are of the whole, "500mb" is what is to be left
-** (on each of `nodes`). False: not understood. Pure. */
+/* The bytes of `total` that a watermark keeps free: "85%" and "0.85" are of the whole, "500mb" is what is
+** to be left (on each of `nodes`). False: not understood. Pure. */
 bool os_disk_reserve(const char *watermark, int64_t total, int nodes, int64_t *reserve);
 #endif

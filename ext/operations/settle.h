@@ -1,8 +1,9 @@
-/* settle.h - requests that are made to their end although the command was interrupted: those whose outcome must be
-** known, and those that put back what was there.
+/* settle.h - requests that are made to their end although the command was interrupted: those whose outcome
+** must be known, and those that put back what was there.
 **
-** A cluster of this kind hears no more of the first Ctrl-C (or os_cancel, or the time limit): a further Ctrl-C, or
-** `seconds`, ends its requests. Keeper's thread; the struct must stay where it is while the cluster is used.
+** A cluster of this kind hears no more of the first Ctrl-C (or os_cancel, or the time limit): a further
+** Ctrl-C, or `seconds`, ends its requests. Keeper's thread; the struct must stay where it is while the
+** cluster is used.
 */
 #ifndef OS_OPERATIONS_SETTLE_H
 #define OS_OPERATIONS_SETTLE_H

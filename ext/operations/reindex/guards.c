@@ -14,7 +14,9 @@ static int refuse(struct os_reindex *r, const char *check, const struct os_error
 int os_reindex_unverified(struct os_reindex *r, const char *check, struct os_error *error) {
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
   struct os_error ignored;
-  if (error->code != OS_ERR_FORBIDDEN) return refuse(r, check, error);
+  /* a block is answered with 403, too, and is no matter of rights */
+  if (error->code != OS_ERR_FORBIDDEN || strstr(error->text, "cluster_block_exception"))
+    return refuse(r, check, error);
   os_error_clear(&ignored);
   if (!r->request->allow_unverified) {
     char advice[OS_ERROR_ADVICE];
@@ -137,6 +139,14 @@ int os_reindex_read_definitions(struct os_reindex *r, struct os_error *error) {
   return rc ? os_reindex_unverified(r, "definition", error) : OS_OK;
 }
 
+static int guard_open(struct os_reindex *r, const char *role, const char *name, const json_t *index,
+                      struct os_error *error) {
+  if (!os_json_bool(index, "settings/index/verified_before_close", false)) return OS_OK;
+  os_fail(error, OS_ERR_GUARD, "the %s %s is closed", role, name);
+  os_advise(error, "open it: POST /%s/_open", name);
+  return refuse(r, role, error);
+}
+
 /* What keeps the source from being read, or the target from being written. */
 static int guard_blocks(struct os_reindex *r, struct os_error *error) {
   static const char *const blocks[] = {"write", "read_only", "read_only_allow_delete", "metadata"};
@@ -159,7 +169,8 @@ static int guard_blocks(struct os_reindex *r, struct os_error *error) {
                       r->source_index ? "nothing is blocked" : "settings may not be read");
 }
 
-/* _reindex reads _source; a document without it cannot be copied, and one with a part of it is copied in part. */
+/* _reindex reads _source; a document without it cannot be copied, and one with a part of it is copied in
+** part. */
 static int guard_source_kept(struct os_reindex *r, struct os_error *error) {
   const json_t *kept = os_json_at(r->source_index, "mappings/_source");
   if (!os_json_bool(kept, "enabled", true)) {
@@ -184,8 +195,8 @@ static const char *pipeline_of(const json_t *index, const char *which) {
   return strcmp(name, "_none") != 0 ? name : "";
 }
 
-/* What the source holds has been through the source's own pipeline already. A target that is to run another one by
-** itself does so, as the server would. */
+/* What the source holds has been through the source's own pipeline already. A target that is to run another
+** one by itself does so, as the server would. */
 int os_reindex_choose_pipeline(struct os_reindex *r, struct os_error *error) {
   const json_t *target = r->target_exists ? r->target_index : r->source_index;
   const char *theirs = pipeline_of(r->source_index, "default_pipeline"),
@@ -250,7 +261,8 @@ static int guard_documents(struct os_reindex *r, struct os_error *error) {
   return refuse(r, "documents", error);
 }
 
-/* Two that write there would each find the other's documents; and who may not look at tasks cannot see this one's end. */
+/* Two that write there would each find the other's documents; and who may not look at tasks cannot see this
+** one's end. */
 static int guard_tasks(struct os_reindex *r, struct os_error *error) {
   char task[128];
   bool completed = false;
@@ -283,6 +295,8 @@ int os_reindex_guards(struct os_reindex *r, struct os_error *error) {
     rc = refuse(r, "target", error);
   }
   if (!rc) rc = os_reindex_read_definitions(r, error);
+  if (!rc) rc = guard_open(r, "source", r->request->source, r->source_index, error);
+  if (!rc) rc = guard_open(r, "target", r->request->target, r->target_index, error);
   if (!rc) rc = guard_blocks(r, error);
   if (!rc) rc = guard_source_kept(r, error);
   if (!rc) rc = guard_health(r, "source", r->request->source, error);

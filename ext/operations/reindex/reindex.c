@@ -38,7 +38,8 @@ int os_reindex_step_get(struct os_reindex *r, const char *name, char state[16], 
 
 /* ---- what was asked for ---- */
 
-/* By this a later call knows that it wants the same; what only says how fast or how carefully is not part of it. */
+/* By this a later call knows that it wants the same; what only says how fast or how carefully is not part
+** of it. */
 static json_t *asked(const struct os_reindex *r) {
   const struct os_reindex_request *q = r->request;
   return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:s?, s:b, s:b}", "source", q->source, "target", q->target,

@@ -1,7 +1,8 @@
-/* reindex.h - copy an index into another one on the same cluster: os_reindex, and the first step of a refresh.
+/* reindex.h - copy an index into another one on the same cluster: os_reindex, and the first step of a
+** refresh.
 **
-** The job must be of the kind "reindex": by this and a step of the ledger a later job finds what was broken off and
-** goes on with it. Keeper's thread.
+** The job must be of the kind "reindex": by this and a step of the ledger a later job finds what was broken
+** off and goes on with it. Keeper's thread.
 */
 #ifndef OS_OPERATIONS_REINDEX_REINDEX_H
 #define OS_OPERATIONS_REINDEX_REINDEX_H
@@ -45,10 +46,10 @@ struct os_reindex_result {
   int64_t target_documents;
 };
 
-/* 1 what an earlier job left; 2 guards: names, concrete, no alias serves the target, health, blocks, source not empty,
-** room on the disks, nobody else copies there; 3 the target is created, or emptied (with a backup); 4 the task; 5 counts;
-** 6 the backup is dropped. On a failure everything is undone, or the error says what is not; 3 and 4 are durable steps,
-** so that after a kill -9 the same call goes on. */
+/* 1 what an earlier job left; 2 guards: names, concrete, no alias serves the target, health, blocks, source
+** not empty, room on the disks, nobody else copies there; 3 the target is created, or emptied (with a
+** backup); 4 the task; 5 counts; 6 the backup is dropped. On a failure everything is undone, or the error
+** says what is not; 3 and 4 are durable steps, so that after a kill -9 the same call goes on. */
 int os_reindex_run(struct os_job *job, struct os_cluster *cluster, const struct os_reindex_request *request,
                    struct os_reindex_result *result, struct os_error *error);
 #endif

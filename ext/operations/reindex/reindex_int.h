@@ -18,10 +18,11 @@ struct os_reindex {
 
 /* ---- guards.c: read only. Each row of os_audit is of the step "guards". ---- */
 int os_reindex_guards(struct os_reindex *r, struct os_error *error);
-/* Those that must hold again when a job goes on, or before it is undone: no alias serves the target. *uuid: of the
-** index that stands there, empty when there is none. */
+/* Those that must hold again when a job goes on, or before it is undone: no alias serves the target. *uuid:
+** of the index that stands there, empty when there is none. */
 int os_reindex_guard_target(struct os_reindex *r, char uuid[64], struct os_error *error);
-/* A check that rights forbid: the row "unknown"; OS_OK when that is allowed. Any other error is the row "fail". */
+/* A check that rights forbid: the row "unknown"; OS_OK when that is allowed. Any other error is the row
+** "fail". */
 int os_reindex_unverified(struct os_reindex *r, const char *check, struct os_error *error);
 /* Fills source_index and, if the target exists, target_index. */
 int os_reindex_read_definitions(struct os_reindex *r, struct os_error *error);
@@ -41,8 +42,9 @@ int os_reindex_empty_again(struct os_reindex *r, struct os_error *error);
 int os_reindex_definition(struct os_reindex *r, json_t **definition, struct os_error *error);
 
 /* ---- undo.c ---- */
-/* Everything that the steps of this job speak of. `why` gets what became of it as advice; *why stays what it is. OS_OK
-** also when documents are lost for good (no backup); an error means that it is to be tried again. */
+/* Everything that the steps of this job speak of. `why` gets what became of it as advice; *why stays what
+** it is. OS_OK also when documents are lost for good (no backup); an error means that it is to be tried
+** again. */
 int os_reindex_undo(struct os_reindex *r, struct os_error *why, struct os_error *error);
 
 /* ---- verify.c ---- */

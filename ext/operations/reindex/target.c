@@ -1,7 +1,7 @@
 /* target.c - the target is created, or emptied with a backup; see reindex_int.h.
 **
-** Steps of the ledger, item the target: "create" (data: uuid, once it is known) or "clean" (uuid afterwards, documents
-** that it had); the backup of a clean-up is a step of its own (cleanup/backup.c).
+** Steps of the ledger, item the target: "create" (data: uuid, once it is known) or "clean" (uuid
+** afterwards, documents that it had); the backup of a clean-up is a step of its own (cleanup/backup.c).
 */
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +29,8 @@ int os_reindex_definition(struct os_reindex *r, json_t **definition, struct os_e
   return os_index_definition_override(*definition, r->request->create, error);
 }
 
-/* The index that stands there is the one we asked for: nothing was there before, and it is as empty as it was made. */
+/* The index that stands there is the one we asked for: nothing was there before, and it is as empty as it
+** was made. */
 static int adopt_created(struct os_reindex *r, struct os_error *error) {
   int64_t documents = 0;
   int rc = os_reindex_guard_target(r, r->target_uuid, error);
@@ -160,7 +161,8 @@ int os_reindex_continue_target(struct os_reindex *r, struct os_error *error) {
     rc = adopt_created(r, error);
     if (!rc && !r->target_exists) rc = create(r, error);
   } else {
-    /* emptying it was broken off: what it held before comes back as far as it can, and it is emptied anew */
+    /* emptying it was broken off: what it held before comes back as far as it can, and it is emptied
+    ** anew */
     if (!strcmp(cleaned, "begun")) rc = os_cleanup_undo(r->job, r->cluster, r->request->target, error);
     if (!rc) rc = os_cleanup_recover(r->job, r->cluster, r->request->target, error);
     if (!rc) rc = os_reindex_guard_target(r, r->target_uuid, error);

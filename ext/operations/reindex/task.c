@@ -1,8 +1,8 @@
 /* task.c - see task.h.
 **
-** What may have happened is always settled before anything else is done: a start whose answer was lost is looked for
-** among the running tasks (their description says "reindex from [source] to [target]"), one that the cluster has
-** forgotten is continued, one that is to end is waited for.
+** What may have happened is always settled before anything else is done: a start whose answer was lost is
+** looked for among the running tasks (their description says "reindex from [source] to [target]"), one that
+** the cluster has forgotten is continued, one that is to end is waited for.
 */
 #include "operations/reindex/task.h"
 #include <stdio.h>
@@ -15,8 +15,8 @@
 #include "operations/reindex/watch.h"
 #include "operations/settle.h"
 
-/* Slicing a small index costs more than it gives, and an empty one that has no mapping for _id cannot be sliced at all:
-** 400 "field _id not found" (OpenSearch issue 16549; measured on 2.19). */
+/* Slicing a small index costs more than it gives, and an empty one that has no mapping for _id cannot be
+** sliced at all: 400 "field _id not found" (OpenSearch issue 16549; measured on 2.19). */
 enum { WORTH_SLICING = 10000, CONTINUATIONS = 5 };
 static const double START_GRACE =
     2; /* seconds that a start may still take after Ctrl-C: else its task is not known */
@@ -197,7 +197,8 @@ static void stop_now(struct run *run, struct os_error *error) {
   if (run->outcome->running) os_advise(error, "%s; %s", trouble.text, trouble.advice);
 }
 
-/* Nothing runs, and not everything is copied. A ledger that cannot take this keeps "begun", which is looked into. */
+/* Nothing runs, and not everything is copied. A ledger that cannot take this keeps "begun", which is looked
+** into. */
 static void put_tried(struct run *run) {
   struct os_error ignored;
   os_error_clear(&ignored);
@@ -241,8 +242,8 @@ static int look_for_it(struct os_cluster *cluster, const char *target, char task
   return rc;
 }
 
-/* The request, and what became of it: OS_OK with an id, or without one when it was perhaps carried out but nothing
-** runs (any more). */
+/* The request, and what became of it: OS_OK with an id, or without one when it was perhaps carried out but
+** nothing runs (any more). */
 static int post(struct run *run, const char *path, const char *body, struct os_error *error) {
   struct os_settle settle;
   struct os_error fault;

@@ -1,9 +1,9 @@
-/* task.h - one _reindex on the cluster, from its start to its end, whatever happens in between: the step of os_reindex
-** that copies, and all that a versioned re-indexing needs of it.
+/* task.h - one _reindex on the cluster, from its start to its end, whatever happens in between: the step of
+** os_reindex that copies, and all that a versioned re-indexing needs of it.
 **
-** The task's id is a step of the ledger ("task", of the job that calls and the `item` it names), so that a job that
-** adopts the steps (os_ledger_steps_adopt) waits for the task that still runs instead of starting another. Keeper's
-** thread.
+** The task's id is a step of the ledger ("task", of the job that calls and the `item` it names), so that a
+** job that adopts the steps (os_ledger_steps_adopt) waits for the task that still runs instead of starting
+** another. Keeper's thread.
 */
 #ifndef OS_OPERATIONS_REINDEX_TASK_H
 #define OS_OPERATIONS_REINDEX_TASK_H
@@ -37,16 +37,16 @@ struct os_reindex_outcome {
       lost; /* after an error: the task is gone, and its kind cannot be continued: begin with an empty target */
 };
 
-/* Start the task (or find the one that was started), watch it, judge its end by all its figures. While it runs: its
-** figures are the job's, os_cancel, Ctrl-C and the command's time limit stop it. A task that the cluster has forgotten
-** (its node was restarted) is continued by another that creates only what is missing, unless `script` or a pipeline
-** may change ids. On every error the task has been cancelled and is gone, but for outcome->running.
-** Audit rows: step "copy". */
+/* Start the task (or find the one that was started), watch it, judge its end by all its figures. While it
+** runs: its figures are the job's, os_cancel, Ctrl-C and the command's time limit stop it. A task that the
+** cluster has forgotten (its node was restarted) is continued by another that creates only what is missing,
+** unless `script` or a pipeline may change ids. On every error the task has been cancelled and is gone, but
+** for outcome->running. Audit rows: step "copy". */
 int os_reindex_task(struct os_job *job, struct os_cluster *cluster, const struct os_reindex_work *work,
                     const char *item, struct os_reindex_outcome *outcome, struct os_error *error);
 
-/* Cancel the task that the steps of this job speak of, if there is one, and wait until it is gone; harmless when it
-** has ended. Also for a task whose id is not known. OS_OK: nothing of it runs any more. */
+/* Cancel the task that the steps of this job speak of, if there is one, and wait until it is gone; harmless
+** when it has ended. Also for a task whose id is not known. OS_OK: nothing of it runs any more. */
 int os_reindex_task_stop(struct os_job *job, struct os_cluster *cluster, const char *target, const char *item,
                          struct os_error *error);
 

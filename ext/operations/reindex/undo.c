@@ -1,8 +1,9 @@
 /* undo.c - what a copy did is undone when it fails, or when a later job is told to; see reindex_int.h.
 **
-** In this order: the task is gone; a target that was created is removed, one that was emptied gets its documents back,
-** or is emptied of the half copy where there is no backup. Everything is read from the steps of the ledger, so that
-** it does not matter which process began. A step that is undone is never looked at again.
+** In this order: the task is gone; a target that was created is removed, one that was emptied gets its
+** documents back, or is emptied of the half copy where there is no backup. Everything is read from the
+** steps of the ledger, so that it does not matter which process began. A step that is undone is never
+** looked at again.
 */
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,8 +48,8 @@ static int remove_it(struct os_reindex *r, struct os_error *error) {
   return rc;
 }
 
-/* Only the index that was made is removed: by its UUID, or, when that was not learnt, while it is as empty as it was
-** made. */
+/* Only the index that was made is removed: by its UUID, or, when that was not learnt, while it is as empty
+** as it was made. */
 static int undo_create(struct os_reindex *r, const json_t *data, struct os_error *why,
                        struct os_error *error) {
   const char *name = r->request->target, *uuid = os_json_string(data, "uuid", NULL);

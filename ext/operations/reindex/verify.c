@@ -1,12 +1,13 @@
-/* verify.c - is everything there? See reindex_int.h. The task has ended well by its own figures; these are counts. */
+/* verify.c - is everything there? See reindex_int.h. The task has ended well by its own figures; these are
+** counts. */
 #include <string.h>
 #include "base/json.h"
 #include "operations/reindex/reindex_int.h"
 
 static const char step[] = "verify";
 
-/* How many documents the target must hold. A document that a script deleted counts as deleted whether it was there or
-** not (measured), so that there are bounds rather than one number. */
+/* How many documents the target must hold. A document that a script deleted counts as deleted whether it
+** was there or not (measured), so that there are bounds rather than one number. */
 static void bounds(const struct os_reindex_figures *f, int64_t *least, int64_t *most) {
   int64_t before = f->continued ? f->version_conflicts : 0;
   *most = before + f->created;

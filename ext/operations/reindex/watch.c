@@ -80,7 +80,8 @@ int os_reindex_wait(struct os_job *job, struct os_cluster *cluster, double secon
 
 /* ---- the end ---- */
 
-/* {"index","id","cause":{type,reason,caused_by},"status"} of a document, {"shard","reason":{…}} of a search. */
+/* {"index","id","cause":{type,reason,caused_by},"status"} of a document, {"shard","reason":{…}} of a
+** search. */
 static int tell_refusal(struct os_job *job, const json_t *failure, struct os_error *error) {
   const json_t *cause = json_object_get(failure, "cause");
   if (!cause) cause = json_object_get(failure, "reason");

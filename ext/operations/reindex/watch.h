@@ -21,11 +21,13 @@ enum os_reindex_end {
   OS_REINDEX_UNHEARD   /* it may run, but the cluster does not tell */
 };
 
-/* Until one of these. OS_OK only for a task that did all of its work; the first refusals are rows of os_audit. */
+/* Until one of these. OS_OK only for a task that did all of its work; the first refusals are rows of
+** os_audit. */
 int os_reindex_watch(struct os_reindex_watch *watch, const char *task, enum os_reindex_end *end,
                      struct os_error *error);
 /* What `status` of a task says. Pure. */
 void os_reindex_read_figures(const json_t *status, struct os_reindex_figures *figures);
-/* Wait `seconds`, with the job's heartbeat; OS_ERR_INTERRUPTED or OS_ERR_CANCELLED when that is asked for. */
+/* Wait `seconds`, with the job's heartbeat; OS_ERR_INTERRUPTED or OS_ERR_CANCELLED when that is asked
+** for. */
 int os_reindex_wait(struct os_job *job, struct os_cluster *cluster, double seconds, struct os_error *error);
 #endif
