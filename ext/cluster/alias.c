@@ -1,12 +1,14 @@
-/* alias.c - calls about aliases: where one stands and how, and the one request that changes any number of them. */
+/* alias.c - calls about aliases: where one stands and how, and the one request that changes any number
+** of them. */
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
 #include "cluster/reason.h"
 #include "cluster/request.h"
 
-/* OpenSearch knows must_exist from 2.12 on (its release notes). Told to answer as 7.10.2 for the sake of old clients
-** (compatibility.override_main_response_version), it may be of any age; other distributions are not relied on. */
+/* OpenSearch knows must_exist from 2.12 on (its release notes). Told to answer as 7.10.2 for the sake of
+** old clients (compatibility.override_main_response_version), it may be of any age; other distributions
+** are not relied on. */
 bool os_cluster_must_exist(const struct os_capabilities *caps) {
   if (strcmp(caps->distribution, "opensearch") != 0) return false;
   return caps->major > 2 ? caps->major != 7 : caps->major == 2 && caps->minor >= 12;
@@ -53,8 +55,8 @@ int os_cluster_alias_get(struct os_cluster *cluster, const char *alias, json_t *
   char *text = NULL;
   int status = 0;
   *out = NULL;
-  /* GET /name/_alias/name, the name also in the place of an index: asked without one, about all there are, those
-  ** who may only see their own indices would be refused (security plugin, measured on 2.19) */
+  /* GET /name/_alias/name, the name also in the place of an index: asked without one, about all there
+  ** are, those who may only see their own indices would be refused (security plugin, measured on 2.19) */
   int rc = os_name_path(&path, "/", alias, "/_alias/", error);
   if (rc) return rc;
   os_url_encode(&path, alias, strlen(alias));

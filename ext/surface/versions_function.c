@@ -1,5 +1,5 @@
-/* versions_function.c - os_reindex_versions(trigger [, options]): the trigger is read, its endpoint found among the
-** connections, one operation called.
+/* versions_function.c - os_reindex_versions(trigger [, options]): the trigger is read, its endpoint
+** found among the connections, one operation called.
 **
 ** May call: operations/versions, operations/session, config/, base/. Owns nothing.
 */

@@ -51,7 +51,7 @@ def pytest_sessionstart(session):
 def pytest_collection_modifyitems(config, items):
     """Servers beside the plain one cost memory: tests of one module stay together (they do already), and the modules
     that start servers of their own come last, so that a simple failure shows first."""
-    late = ("test_security", "test_pressure", "test_versions", "test_two_nodes", "test_alias_servers", "test_alias_two_nodes", "test_docs")
+    late = ("test_security", "test_pressure", "test_versions", "test_two_nodes", "test_alias_servers", "test_alias_two_nodes", "test_reindex_versions_servers", "test_docs")
     items.sort(key=lambda item: next((i + 1 for i, name in enumerate(late) if item.module.__name__ == name), 0))
 
 

@@ -266,6 +266,59 @@ def test_writers_through_the_alias_win(behind_proxy, proxy):
     assert any(r["check_name"] == "documents" and "others write through alias" in r["detail"] for r in v.audit())
 
 
+@pytest.mark.limit(240)
+def test_searches_and_writers_all_the_way(behind_proxy, proxy):
+    """Four writers add documents through the alias from the moment it is on both, two searchers look all the time: no search
+    fails or sees fewer documents than there were, and every document that was acknowledged is there in the end."""
+    v = behind_proxy
+    v.trigger["indices"] = v.names[:1]
+    v.cluster.call("POST", "/_aliases", {"actions": [{"add": {"index": v.names[0], "alias": v.alias[0]}}]})
+    stop, go, faults, acknowledged, seen = threading.Event(), threading.Event(), [], {}, []
+
+    def work(target):
+        try:
+            while not stop.is_set():
+                target()
+        except Exception as fault:
+            faults.append(fault)
+
+    def search():
+        answer = v.cluster.call("POST", "/%s/_search?allow_partial_search_results=false" % v.alias[0], {"size": 0, "track_total_hits": True})
+        assert answer["_shards"]["failed"] == 0
+        seen.append(answer["hits"]["total"]["value"])
+
+    def writer(number):
+        def write():
+            go.wait(60)
+            key = "w%d-%d" % (number, len(acknowledged))
+            v.cluster.call("PUT", "/%s/_doc/%s?require_alias=true" % (v.alias[0], key), {"k": "a", "n": number})
+            acknowledged[key] = {"k": "a", "n": number}
+            time.sleep(0.02)
+        return write
+    threads = [threading.Thread(target=work, args=(t,)) for t in (search, search, *(writer(i) for i in range(4)))]
+    for thread in threads:
+        thread.start()
+    rule = proxy.rule("delay", on=r"POST /_reindex", seconds=1, times=1)
+    starter = threading.Thread(target=lambda: (wait_for(rule, proxy), go.set()))
+    starter.start()
+    try:
+        v.run()
+        time.sleep(0.3)
+    finally:
+        stop.set()
+        go.set()
+        for thread in [*threads, starter]:
+            thread.join()
+    assert not faults, faults[:3]
+    assert len(acknowledged) > 20 and min(seen) >= v.count
+    assert v.cluster.documents(v.next[0]) == {**documents(v.count), **acknowledged}
+
+
+def wait_for(rule, proxy):
+    while not rule["fired"]:
+        proxy.wait(0.01)
+
+
 def test_writers_by_the_old_name_stop_it(behind_proxy, proxy):
     """The old index is not deleted while it has what the new one lacks; allow_writes accepts that."""
     v = behind_proxy
@@ -403,6 +456,21 @@ def test_interrupted_and_cancelled(behind_proxy, proxy):
         tasks = v.cluster.get("/_tasks?actions=*reindex&detailed")["nodes"]
         assert not any(v.base in t.get("description", "") for n in tasks.values() for t in n["tasks"].values()), "the task goes on"
     v.run()
+    v.check_done()
+
+
+def test_without_the_ledger_of_then(behind_proxy, proxy):
+    """Who does not know the operation does not go on with it: the index may be anybody's."""
+    v = behind_proxy
+    proxy.rule("status", on=r"POST /_reindex", code=400, body='{"error":{"type":"x","reason":"no"}}')
+    with refusal("goes on from here"):
+        v.run()
+    proxy.clear()
+    other = v.box.connect("other.db")
+    with refusal("exists already and was not made for this trigger"):
+        other.execute(v.sql().rstrip(";")).fetchone()
+    assert v.run(dry_run=True)["response"]["continued"] == 1
+    assert v.run()["response"]["continued"] == 1
     v.check_done()
 
 

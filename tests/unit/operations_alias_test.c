@@ -1,4 +1,5 @@
-/* Moving an alias, as far as it needs no cluster: the actions, where the alias is, how many documents, which fields. */
+/* Moving an alias, as far as it needs no cluster: the actions, where the alias is, how many documents,
+** which fields. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -155,6 +155,15 @@ static void test_trigger(void **state) {
   assert_int_equal(parse(HEAD "[\"users_v9\",\"products_v1\"]}", &again), OS_OK);
   assert_string_not_equal(trigger.key, again.key);
   os_trigger_free(&again);
+  /* on another cluster it is another operation */
+  assert_int_equal(
+      parse("{\"opensearch_endpoint\":\"https://h:9201\",\"index_pattern\":\"^(.+)_v(\\\\d+)$\","
+            "\"index_replacement\":\"\\\\1_v{{next_version}}\",\"alias_name\":\"{{index_base}}_current\","
+            "\"indices\":[\"products_v1\",\"users_v9\"]}",
+            &again),
+      OS_OK);
+  assert_string_not_equal(trigger.key, again.key);
+  os_trigger_free(&again);
   os_trigger_free(&trigger);
 }
 

@@ -1,8 +1,9 @@
-/* actions.c - the actions of an _aliases request, and where an alias is compared with where it should be. Pure.
+/* actions.c - the actions of an _aliases request, and where an alias is compared with where it should
+** be. Pure.
 **
-** What an alias has beside its name (filter, index_routing, search_routing, is_write_index, is_hidden) is called the
-** same in the answer of GET _alias and in the action "add", so it is handed over as it came. An "add" that leaves
-** something out would take it away (measured: OpenSearch 2.19).
+** What an alias has beside its name (filter, index_routing, search_routing, is_write_index, is_hidden)
+** is called the same in the answer of GET _alias and in the action "add", so it is handed over as it
+** came. An "add" that leaves something out would take it away (measured: OpenSearch 2.19).
 */
 #include <stdio.h>
 #include <string.h>

@@ -16,8 +16,8 @@ struct os_alias_index { /* one of the two indices */
 void os_alias_index_free(struct os_alias_index *index);
 /* The row "fail" (or "unknown") for *error, whose code is returned: how every guard here ends. */
 int os_alias_refuse(struct os_job *job, const char *check, const struct os_error *error);
-/* A guard that could not be asked for want of a right: the row "unknown". OS_OK when `allowed`, else the error with
-** advice. Any other fault is a refusal. */
+/* A guard that could not be asked for want of a right: the row "unknown". OS_OK when `allowed`, else the
+** error with advice. Any other fault is a refusal. */
 int os_alias_unverified(struct os_job *job, const char *check, bool allowed, struct os_error *error);
 /* Concrete, open, no part of a data stream; fills *index. */
 int os_alias_guard_index(struct os_job *job, struct os_cluster *cluster, bool allow_unverified,
@@ -28,8 +28,8 @@ int os_alias_guard_health(struct os_job *job, struct os_cluster *cluster, const 
                           bool allow_unverified, char health[16], struct os_error *error);
 
 /* ---- counts.c ---- */
-/* May an alias move from an index of `source` documents to one of `target`? Fills the error; *percent: how much
-** `target` differs (negative: smaller), 0 when source is empty. Pure. */
+/* May an alias move from an index of `source` documents to one of `target`? Fills the error; *percent:
+** how much `target` differs (negative: smaller), 0 when source is empty. Pure. */
 int os_alias_judge_counts(const struct os_alias_switch_request *request, int64_t source, int64_t target,
                           double *percent, struct os_error *error);
 int os_alias_guard_counts(struct os_job *job, struct os_cluster *cluster,
@@ -37,13 +37,13 @@ int os_alias_guard_counts(struct os_job *job, struct os_cluster *cluster,
                           struct os_alias_switch_result *result, struct os_error *error);
 
 /* ---- fields.c: pure ---- */
-/* What `target` lacks of `source`, or has with another type, as one sentence in `out`; nothing: "". Both are mappings
-** objects. False: no memory. */
+/* What `target` lacks of `source`, or has with another type, as one sentence in `out`; nothing: "". Both
+** are mappings objects. False: no memory. */
 bool os_alias_compare_fields(const json_t *source, const json_t *target, char *out, size_t out_size);
 
 /* ---- actions.c: pure ---- */
-/* {"actions":[…]}: the alias leaves `from` (NULL: none) and comes to `to` (NULL: none) with `properties`. os_free()
-** it; NULL: no memory. */
+/* {"actions":[…]}: the alias leaves `from` (NULL: none) and comes to `to` (NULL: none) with
+** `properties`. os_free() it; NULL: no memory. */
 char *os_alias_actions(const char *alias, const char *from, const char *to, const json_t *properties,
                        bool must_exist);
 /* Where an alias is, compared with where it was to go. */
@@ -67,8 +67,8 @@ struct os_alias_move {
   const char *from_uuid, *to_uuid; /* empty: not known */
   const json_t *before;            /* {from: properties}: how the guards found it */
 };
-/* One change of the cluster's state, written down as the job's step "switch" before it, judged by what is read
-** afterwards. On OS_OK the alias is on exactly `to`. */
+/* One change of the cluster's state, written down as the job's step "switch" before it, judged by what
+** is read afterwards. On OS_OK the alias is on exactly `to`. */
 int os_alias_move(struct os_job *job, struct os_cluster *cluster, const struct os_alias_move *move,
                   struct os_error *error);
 /* The data of the step "switch"; new reference, NULL: no memory. */

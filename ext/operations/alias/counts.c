@@ -1,7 +1,7 @@
 /* counts.c - may the alias move, as far as the numbers of documents tell?
 **
-** Both indices are refreshed, and counted by their own names: the alias may have a filter, and what the statistics
-** call documents are also nested ones, and only those that were refreshed.
+** Both indices are refreshed, and counted by their own names: the alias may have a filter, and what the
+** statistics call documents are also nested ones, and only those that were refreshed.
 */
 #include <string.h>
 #include "base/text.h"
@@ -75,8 +75,8 @@ static int count(struct os_cluster *cluster, const char *index, int64_t *documen
   return rc;
 }
 
-/* A source whose shards are missing is one that an alias may have to leave: its count is not to be had, but that may
-** be allowed. Of the target every shard must answer. */
+/* A source whose shards are missing is one that an alias may have to leave: its count is not to be had,
+** but that may be allowed. Of the target every shard must answer. */
 static bool may_be_unverified(int rc, bool target) {
   return rc == OS_ERR_FORBIDDEN || (!target && rc == OS_ERR_BUSY);
 }

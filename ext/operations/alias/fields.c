@@ -1,7 +1,7 @@
 /* fields.c - what the mapping of one index has and that of another lacks. Pure.
 **
-** A search that names a field which is gone finds nothing and says nothing, so a difference is told. It stops no
-** switch: leaving a field out may be why the new index was made.
+** A search that names a field which is gone finds nothing and says nothing, so a difference is told. It
+** stops no switch: leaving a field out may be why the new index was made.
 */
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,8 @@
-/* guards.c - what an index must be for an alias to point to it: one concrete index, open, unblocked, not red.
+/* guards.c - what an index must be for an alias to point to it: one concrete index, open, unblocked, not
+** red.
 **
-** Every guard is a row of os_audit. What the user's rights forbid to ask is "unknown" and stops, unless the caller
-** allowed it.
+** Every guard is a row of os_audit. What the user's rights forbid to ask is "unknown" and stops, unless
+** the caller allowed it.
 */
 #include <stdio.h>
 #include <string.h>
@@ -103,8 +104,8 @@ int os_alias_guard_index(struct os_job *job, struct os_cluster *cluster, bool al
 
 /* ---- its settings ---- */
 
-/* Each hinders what an index behind an alias is there for; a clone inherits the first (measured). index.blocks.metadata
-** is not among them: with it the server does not even tell the aliases. */
+/* Each hinders what an index behind an alias is there for; a clone inherits the first (measured).
+** index.blocks.metadata is not among them: with it the server does not even tell the aliases. */
 static const struct {
   const char *setting, *hinders;
 } blocks[] = {{"write", "writing"},

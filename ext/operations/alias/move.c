@@ -4,10 +4,10 @@
 **   2 read once more: the alias is as the guards found it, the index it goes to is the same one
 **   3 POST /_aliases, once
 **   4 whatever was answered, read where the alias is, and decide by that
-** A lost answer is no failure: where the alias has not moved the same request is sent again. With must_exist it can
-** then take effect only once, however late the first one arrives; a server without it (before OpenSearch 2.12, and
-** Elasticsearch 7.10) would silently add the alias to a second index if somebody moved it between 2 and 3, and that
-** is taken back.
+** A lost answer is no failure: where the alias has not moved the same request is sent again. With
+** must_exist it can then take effect only once, however late the first one arrives; a server without it
+** (before OpenSearch 2.12, and Elasticsearch 7.10) would silently add the alias to a second index if
+** somebody moved it between 2 and 3, and that is taken back.
 */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,8 @@ const char os_alias_step[] = "switch";
 
 enum { ATTEMPTS = 3, PAUSE_MS = 500, SLICE_MS = 50, WHERE = 800 };
 
-/* Seconds that the request and the reading after it may still take after Ctrl-C: else nobody knows what came of it. */
+/* Seconds that the request and the reading after it may still take after Ctrl-C: else nobody knows what
+** came of it. */
 static const double GRACE = 0.8;
 
 /* What was sent and what was found. */
@@ -197,7 +198,8 @@ static int settle_unmoved(struct course *c, struct os_error *error) {
   return give_up(c, error);
 }
 
-/* Take back what a server without must_exist added beside the index that somebody else had moved the alias to. */
+/* Take back what a server without must_exist added beside the index that somebody else had moved the
+** alias to. */
 static int take_back(struct course *c, struct os_error *error) {
   char others[WHERE];
   int rc = repair(c, c->move->to, NULL,

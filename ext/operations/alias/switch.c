@@ -1,5 +1,6 @@
-/* switch.c - os_switch_alias as its steps; see alias.h. The guards are in guards.c and counts.c, the change in move.c.
- */
+/* switch.c - os_switch_alias as its steps; see alias.h. The guards are in guards.c and counts.c, the
+** change in move.c.
+*/
 #include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
@@ -68,7 +69,8 @@ static int refuse_no_alias(struct alias_switch *s, struct os_error *error) {
   return os_alias_refuse(s->job, "alias", error);
 }
 
-/* The answer that an earlier job with the same names never saw: its request was carried out all the same. */
+/* The answer that an earlier job with the same names never saw: its request was carried out all the
+** same. */
 static int find_earlier(struct alias_switch *s, const char *key, struct os_error *error) {
   char status[16], state[16] = "";
   int64_t job = s->job->number;
@@ -142,7 +144,8 @@ static int judge_place(struct alias_switch *s, const char *key, struct os_error 
 }
 
 static int guard_alias(struct alias_switch *s, struct os_error *error) {
-  char *key = os_mprintf("%s: %s > %s", s->request->alias, s->request->source, s->request->target);
+  char *key = os_mprintf("%s/%s: %s > %s", s->cluster->endpoint->url, s->request->alias, s->request->source,
+                         s->request->target);
   int rc = key ? os_ledger_step_put(s->job->ledger, s->job->number, "", "operation", "begun", key, error)
                : os_fail_nomem(error);
   if (!rc && (rc = os_cluster_alias_get(s->cluster, s->request->alias, &s->before, error))) {

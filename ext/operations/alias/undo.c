@@ -1,7 +1,7 @@
 /* undo.c - os_undo_alias: the alias goes back to where it was before a job moved it; see alias.h.
 **
-** What the job did is its step "switch". The move back is one of the same kind, written down in the same way, so an
-** undoing that dies can be repeated, and one that was a mistake can be undone.
+** What the job did is its step "switch". The move back is one of the same kind, written down in the same
+** way, so an undoing that dies can be repeated, and one that was a mistake can be undone.
 */
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +25,12 @@ static int no_such_move(int64_t job, struct os_error *error) {
 
 static int read_moved(struct os_ledger *ledger, int64_t job, struct moved *moved, struct os_error *error) {
   char state[16], *text = NULL;
-  memset(moved, 0, sizeof *moved);
+  *moved = (struct moved){.alias = "", .from = "", .to = "", .from_uuid = "", .to_uuid = ""};
   int rc = os_ledger_step_get(ledger, job, "", os_alias_step, state, &text, error);
   if (rc) return rc;
   if (!text) return no_such_move(job, error);
-  moved->data = os_json_parse(text, strlen(text), 0, "what the job did", error);
+  moved->data = os_json_parse(text, strlen(text), 0, "step", error);
   os_free(text);
-  if (!moved->data) return (int)error->code;
   moved->alias = os_json_string(moved->data, "alias", "");
   moved->from = os_json_string(moved->data, "from", "");
   moved->to = os_json_string(moved->data, "to", "");

@@ -1,8 +1,10 @@
-/* alias.c - the alias while the documents are copied (on both versions, writes to the new one), and the swap after it
-** (every alias of the old one goes to the new one). Each is one request, judged by reading back.
+/* alias.c - the alias while the documents are copied (on both versions, writes to the new one), and the
+** swap after it (every alias of the old one goes to the new one). Each is one request, judged by reading
+** back.
 **
-** While both carry the alias, a search finds a document in each; and what is changed or deleted by id before it was
-** copied is not found in the new one. This is what the method is like, and is documented.
+** While both carry the alias, a search finds a document in each; and what is changed or deleted by id
+** before it was copied is not found in the new one. This is what the method is like, and is documented.
+**
 */
 #include <stdio.h>
 #include <string.h>
@@ -100,7 +102,8 @@ static int is_on_both(struct os_version *v, void *wanted, bool *done, struct os_
   return rc;
 }
 
-/* How the alias was on the old index before this operation: in the step when it was begun, else as it is now. */
+/* How the alias was on the old index before this operation: in the step when it was begun, else as it is
+** now. */
 static int read_before(struct os_version *v, json_t **before, bool *done, struct os_error *error) {
   char state[16];
   json_t *data = NULL, *now = NULL;
@@ -177,8 +180,8 @@ static int aliases_of(struct os_version *v, const char *index, json_t **out, str
   return rc;
 }
 
-/* The new one has all that are to go over, and the old one none of them. One that the old one was given meanwhile keeps
-** it from being deleted (remove.c). */
+/* The new one has all that are to go over, and the old one none of them. One that the old one was given
+** meanwhile keeps it from being deleted (remove.c). */
 static int is_swapped(struct os_version *v, void *wanted, bool *done, struct os_error *error) {
   json_t *old = NULL, *next = NULL, *properties = NULL;
   const char *alias = NULL;
@@ -193,7 +196,8 @@ static int is_swapped(struct os_version *v, void *wanted, bool *done, struct os_
   return rc;
 }
 
-/* {alias: properties} that the new one shall have: what the old one has, and the alias of the trigger with its writes. */
+/* {alias: properties} that the new one shall have: what the old one has, and the alias of the trigger
+** with its writes. */
 static int plan_swap(struct os_version *v, const json_t *old, json_t **wanted, struct os_error *error) {
   json_t *next = NULL, *plan = json_copy((json_t *)(uintptr_t)old);
   int rc = plan ? aliases_of(v, v->next, &next, error) : os_fail_nomem(error);

@@ -1,9 +1,9 @@
-/* copy.c - the documents: copied by a task of the cluster (operations/reindex), which leaves alone what is in the new
-** index already, because a writer put it there through the alias; and counted afterwards.
+/* copy.c - the documents: copied by a task of the cluster (operations/reindex), which leaves alone what
+** is in the new index already, because a writer put it there through the alias; and counted afterwards.
 **
-** Did somebody write to the old index by its own name, or by another alias, while it was copied? Its operations are
-** counted before the copy begins and after it ended: a copy shows what was there when it looked, so that each of them
-** may be missing.
+** Did somebody write to the old index by its own name, or by another alias, while it was copied? Its
+** operations are counted before the copy begins and after it ended: a copy shows what was there when it
+** looked, so that each of them may be missing.
 */
 #include <string.h>
 #include "base/json.h"
@@ -118,7 +118,8 @@ struct tally {
   bool continued;          /* an earlier task had created some */
 };
 
-/* Did others write into the new index? Then its count says little: what the task read still has to be all. */
+/* Did others write into the new index? Then its count says little: what the task read still has to be
+** all. */
 static bool others_wrote(const struct tally *t) {
   if (t->next_operations < 0) return true;
   return t->continued ? t->next > t->old : t->next_operations > t->created;
@@ -149,7 +150,8 @@ static int judge(struct os_version *v, struct tally *t, struct os_error *error) 
   return os_job_guard_failed(v->job, step, check, error);
 }
 
-/* A _reindex whose target is deleted makes another one of that name, with whatever mapping it guesses (measured). */
+/* A _reindex whose target is deleted makes another one of that name, with whatever mapping it guesses
+** (measured). */
 static int guard_same(struct os_version *v, struct os_error *error) {
   struct os_resolved resolved = {0};
   int rc = os_cluster_resolve(v->cluster, v->next, &resolved, error);

@@ -1,5 +1,5 @@
-/* create.c - the next version: the settings and mappings of the old index, under the new name, with a mark in the
-** mapping's _meta by which a later call knows it.
+/* create.c - the next version: the settings and mappings of the old index, under the new name, with a
+** mark in the mapping's _meta by which a later call knows it.
 */
 #include <stdio.h>
 #include <string.h>

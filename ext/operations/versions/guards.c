@@ -1,7 +1,7 @@
 /* guards.c - may an index be re-indexed, and how far is it already? Reads only.
 **
-** A step that is done is believed only where the cluster agrees: what an earlier job made must still be there, with the
-** same UUID.
+** A step that is done is believed only where the cluster agrees: what an earlier job made must still be
+** there, with the same UUID.
 */
 #include <stdio.h>
 #include <string.h>

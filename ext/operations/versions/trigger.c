@@ -144,10 +144,31 @@ static int fill_in(const json_t *root, struct os_trigger *out, json_t *seen, str
   return rc;
 }
 
+/* ---- the server ---- */
+
+/* "https://HOST:443/" → "https://host" (RFC 3986, sections 6.2.2 and 6.2.3). */
+static size_t normal_form(const char *url, char *out, size_t size) {
+  const char *host = strstr(url, "://");
+  size_t path = host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/") : strlen(url), len = 0;
+  for (size_t i = 0; url[i] && len + 1 < size; i++)
+    out[len++] = i < path ? os_to_lower(url[i]) : url[i];
+  while (len && out[len - 1] == '/')
+    len--;
+  out[len] = '\0';
+  if (len > path) return len; /* a path follows: its port is compared as it is written */
+  if (os_has_prefix(out, "https://") && os_has_suffix(out, ":443", false)) out[len - 4] = '\0';
+  if (os_has_prefix(out, "http://") && os_has_suffix(out, ":80", false)) out[len - 3] = '\0';
+  return strlen(out);
+}
+
+/* ---- the whole ---- */
+
 /* The same members in one order, without white space; the endpoint in one form. */
 static char *key_of(const json_t *root) {
+  char endpoint[LONGEST_TEXT + 1];
   json_t *ordered = json_object();
-  bool whole = ordered != NULL;
+  normal_form(os_json_string(root, keys[ENDPOINT], ""), endpoint, sizeof endpoint);
+  bool whole = ordered && os_json_put(ordered, keys[ENDPOINT], json_string(endpoint));
   for (int i = PATTERN; i < KEYS && whole; i++)
     whole = !json_object_set(ordered, keys[i], json_object_get(root, keys[i]));
   char *text = whole ? os_json_text(ordered) : NULL;
@@ -173,23 +194,6 @@ int os_trigger_parse(const char *text, size_t len, struct os_trigger *out, struc
   json_decref(root);
   json_decref(seen);
   return rc;
-}
-
-/* ---- the server ---- */
-
-/* "https://HOST:443/" → "https://host" (RFC 3986, sections 6.2.2 and 6.2.3). */
-static size_t normal_form(const char *url, char *out, size_t size) {
-  const char *host = strstr(url, "://");
-  size_t path = host ? (size_t)(host - url) + 3 + strcspn(host + 3, "/") : strlen(url), len = 0;
-  for (size_t i = 0; url[i] && len + 1 < size; i++)
-    out[len++] = i < path ? os_to_lower(url[i]) : url[i];
-  while (len && out[len - 1] == '/')
-    len--;
-  out[len] = '\0';
-  if (len > path) return len; /* a path follows: its port is compared as it is written */
-  if (os_has_prefix(out, "https://") && os_has_suffix(out, ":443", false)) out[len - 4] = '\0';
-  if (os_has_prefix(out, "http://") && os_has_suffix(out, ":80", false)) out[len - 3] = '\0';
-  return strlen(out);
 }
 
 bool os_trigger_same_endpoint(const char *a, const char *b) {

@@ -1,6 +1,6 @@
-/* versions.c - a versioned re-indexing as a whole; see versions.h. The guards of every index come before the first
-** change of any; then one index after another goes through its steps. The first failure stops everything, and the
-** error says how far that index is.
+/* versions.c - a versioned re-indexing as a whole; see versions.h. The guards of every index come before
+** the first change of any; then one index after another goes through its steps. The first failure stops
+** everything, and the error says how far that index is.
 */
 #include "operations/versions/versions.h"
 #include <stdio.h>
@@ -55,7 +55,8 @@ int os_version_get(struct os_version *v, const char *step, char state[16], json_
 
 /* ---- the operation, which may be older than the job ---- */
 
-/* Sixteen digits by which an index made for this operation is known, also in the ledger of another machine. */
+/* Sixteen digits by which an index made for this operation is known, also in the ledger of another
+** machine. */
 static void make_id(char out[OS_VERSION_ID]) {
   uint64_t bits = (uint64_t)(os_clock_unix() * 1e6);
   for (int i = 0; i < 4; i++)
@@ -77,8 +78,8 @@ static int read_id(struct whole *w, struct os_error *error) {
   return rc;
 }
 
-/* First of all, so that a job that fails on the way loses nothing of what the one before it had done. A rehearsal
-** takes over, too, to tell what is left, but is not itself one to go on from. */
+/* First of all, so that a job that fails on the way loses nothing of what the one before it had done. A
+** rehearsal takes over, too, to tell what is left, but is not itself one to go on from. */
 static int find_earlier(struct whole *w, struct os_error *error) {
   const char *key = w->request->trigger->key;
   int64_t earlier = 0;
@@ -157,8 +158,8 @@ static const struct {
              {"verify", os_version_verify}, {"swap", os_version_swap},   {"delete", os_version_remove}};
 enum { STEPS = sizeof steps / sizeof *steps, SWAP = 4 };
 
-/* Once the aliases have gone over there is nothing to copy any more: writes are in the new index alone. Where they were
-** only about to, everything is verified again. */
+/* Once the aliases have gone over there is nothing to copy any more: writes are in the new index alone.
+** Where they were only about to, everything is verified again. */
 static int first_step(struct os_version *v, int *first, struct os_error *error) {
   char state[16];
   int rc = os_version_get(v, "swap", state, NULL, error);

@@ -1,8 +1,8 @@
-/* versions.h - os_reindex_versions: each of many indices is copied into its next version, which takes its aliases over;
-** then the old one is deleted.
+/* versions.h - os_reindex_versions: each of many indices is copied into its next version, which takes
+** its aliases over; then the old one is deleted.
 **
-** The job is of the kind "reindex_versions"; a later one with the same trigger goes on where this one stopped. Keeper's
-** thread.
+** The job is of the kind "reindex_versions"; a later one with the same trigger goes on where this one
+** stopped. Keeper's thread.
 */
 #ifndef OS_OPERATIONS_VERSIONS_VERSIONS_H
 #define OS_OPERATIONS_VERSIONS_VERSIONS_H
@@ -26,11 +26,11 @@ struct os_versions_result {
   int64_t continued; /* the job that had begun; 0: none */
 };
 
-/* Everything is looked at before anything is touched. Then for each index, one after another: 1 the next version is
-** created, its mapping's _meta naming this operation; 2 the alias is on both, writes go to the new one; 3 the
-** documents are copied by a task, what is there already is left alone; 4 counted; 5 every alias leaves the old one for
-** the new; 6 the old one is deleted. Each is a step of the ledger (item: the old index), begun before its request and
-** done after it. */
+/* Everything is looked at before anything is touched. Then for each index, one after another: 1 the next
+** version is created, its mapping's _meta naming this operation; 2 the alias is on both, writes go to
+** the new one; 3 the documents are copied by a task, what is there already is left alone; 4 counted; 5
+** every alias leaves the old one for the new; 6 the old one is deleted. Each is a step of the ledger
+** (item: the old index), begun before its request and done after it. */
 int os_versions_run(struct os_job *job, struct os_cluster *cluster, const struct os_versions_request *request,
                     struct os_versions_result *result, struct os_error *error);
 #endif

@@ -1,4 +1,5 @@
-/* versions_int.h - private to this folder: one index on its way to the next version, and who does what with it. */
+/* versions_int.h - private to this folder: one index on its way to the next version, and who does what
+** with it. */
 #ifndef OS_OPERATIONS_VERSIONS_VERSIONS_INT_H
 #define OS_OPERATIONS_VERSIONS_VERSIONS_INT_H
 #include "operations/versions/versions.h"
@@ -43,13 +44,15 @@ int os_version_is_ours(struct os_version *version, bool *ours, struct os_error *
 int os_version_create(struct os_version *version, struct os_error *error);
 int os_version_alias(struct os_version *version, struct os_error *error);
 int os_version_copy(struct os_version *version, struct os_error *error);
-/* Did nobody write to the old index since the copy began? A row of os_audit, and OS_ERR_GUARD when somebody did. */
+/* Did nobody write to the old index since the copy began? A row of os_audit, and OS_ERR_GUARD when
+** somebody did. */
 int os_version_guard_writers(struct os_version *version, struct os_error *error);
 int os_version_verify(struct os_version *version, struct os_error *error);
 int os_version_swap(struct os_version *version, struct os_error *error);
 int os_version_remove(struct os_version *version, struct os_error *error);
 
-/* A change of aliases: sent until what is read back says that it is done, or until it is refused. `is_done` reads. */
+/* A change of aliases: sent until what is read back says that it is done, or until it is refused.
+** `is_done` reads. */
 struct os_version_change {
   char *body;
   const char *what; /* for messages */
