@@ -54,18 +54,25 @@ const struct os_option_schema os_schema_cleanup = {OS_COMMON_CONNECTION | OS_COM
                                                        OS_COMMON_PROGRESS,
                                                    cleanup_options};
 
+static json_t *known_count(int64_t count) {
+  return count >= 0 ? json_integer(count) : json_null();
+}
+
 static int give_cleaned(struct os_command *command, const struct os_cleanup_request *request,
                         const struct os_cleanup_result *result) {
   const bool counted = result->documents_before >= 0;
-  json_t *response = json_pack("{s:s, s:o, s:I, s:b}", "index", request->index, "documents_before",
-                               counted ? json_integer(result->documents_before) : json_null(), "deleted",
-                               (json_int_t)result->deleted, "recreated", (int)result->recreated);
+  json_t *response = json_pack("{s:s, s:o, s:I, s:b, s:s, s:o}", "index", request->index, "documents_before",
+                               known_count(result->documents_before), "deleted", (json_int_t)result->deleted,
+                               "recreated", (int)result->recreated, "way", result->way, "deleted_before",
+                               known_count(result->deleted_before));
+  if (response && result->samples) json_object_set(response, "samples", result->samples);
   if (request->dry_run && !counted)
     return os_command_result(command, "success", response,
                              "Index %s would be emptied; what it holds may not be counted.", request->index);
   if (request->dry_run)
-    return os_command_result(command, "success", response, "Index %s (%lld documents) would be emptied.",
-                             request->index, (long long)result->documents_before);
+    return os_command_result(command, "success", response, "Index %s (%lld documents) would be emptied%s.",
+                             request->index, (long long)result->documents_before,
+                             !strcmp(result->way, "recreate") ? ", by making it anew" : "");
   return os_command_result(command, "success", response, "Emptied index %s: %lld documents deleted%s.",
                            request->index, (long long)result->deleted,
                            result->recreated ? ", index made anew" : "");
@@ -86,12 +93,14 @@ int os_run_cleanup(struct os_command *command) {
                          os_settings_int(command->session->settings, OS_SET_INDEX_RECREATE_THRESHOLD)),
       .backup = os_options_bool(&command->options, "backup", true),
       .dry_run = os_command_dry_run(command),
+      .tidy = true,
       .allow_unverified = os_options_bool(&command->options, "allow_unverified", false)};
   rc = os_command_job_begin(command, "cleanup", index);
   if (rc == OS_OK && !request.dry_run)
     rc = os_cleanup_recover(&command->job, &cluster, index, &command->error);
   if (rc == OS_OK) rc = os_cleanup_run(&command->job, &cluster, &request, &result, &command->error);
   if (rc == OS_OK) rc = give_cleaned(command, &request, &result);
+  json_decref(result.samples);
   os_session_cluster_release(&cluster);
   return rc;
 }

@@ -113,10 +113,6 @@ int os_cleanup_backup_get(struct os_job *job, int64_t number, const char *index,
 
 /* ---- dropping it ---- */
 
-static bool outcome_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
-}
-
 int os_cleanup_drop_backup(struct os_job *job, struct os_cluster *cluster, const char *index,
                            struct os_error *error) {
   struct os_cleanup_backup backup;
@@ -248,7 +244,7 @@ int os_cleanup_undo(struct os_job *job, struct os_cluster *cluster, const char *
     os_error_clear(error);
     rc = put_back_once(job, cluster, index, &backup, &finished, error);
     if (rc) finished = false;
-    if (rc && !outcome_unknown(rc)) break; /* after a lost answer the next look tells what became of it */
+    if (rc && !os_cleanup_unknown(rc)) break; /* after a lost answer the next look tells what became of it */
   }
   if (!rc) rc = os_cleanup_remove(cluster, backup.name, error);
   if (!rc) return os_cleanup_backup_put(job, index, "undone", &backup, error);

@@ -4,16 +4,42 @@
 #define OS_OPERATIONS_CLEANUP_INT_H
 #include "operations/cleanup/cleanup.h"
 
+/* What an outcome leaves open: the answer was lost, or nobody took the request on. */
+static inline bool os_cleanup_unknown(int rc) {
+  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
+}
+
+/* Deleted documents, as a share of all that Lucene holds. */
+#define OS_CLEANUP_EXPUNGE_FROM 0.1  /* the merge policy touches no segment below (expunge_deletes_allowed) */
+#define OS_CLEANUP_RECREATE_FROM 0.4 /* more is worth an index made anew */
+static inline double os_cleanup_share(int64_t documents, int64_t deleted) {
+  return documents + deleted > 0 ? (double)deleted / (double)(documents + deleted) : 0;
+}
+
+/* structure.c: settings, mappings and aliases, as one object (new reference; NULL when the user may not read them,
+** which is said in the audit). _same: what stands there now is equal, else OS_ERR_CONFLICT. */
+int os_cleanup_structure(struct os_job *job, struct os_cluster *cluster, const char *index, json_t **out,
+                         struct os_error *error);
+int os_cleanup_structure_same(struct os_job *job, struct os_cluster *cluster, const char *index,
+                              const json_t *before, struct os_error *error);
+/* Nothing is left: OS_ERR_CONFLICT when somebody writes. */
+int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
+                           const struct os_cleanup_request *request, struct os_error *error);
+
+/* What the rules say about deleted documents: nothing below 10 %, else only_expunge_deletes. */
+int os_cleanup_expunge(struct os_job *job, struct os_cluster *cluster, const char *index,
+                       struct os_error *error);
 /* _delete_by_query over everything as a task, polled; then deleted documents are expunged. An
 ** interruption cancels the task: what is deleted is deleted. */
 int os_cleanup_delete(struct os_job *job, struct os_cluster *cluster,
                       const struct os_cleanup_request *request, struct os_cleanup_result *result,
                       struct os_error *error);
 /* Write block, clone as backup, delete and create from the index's own definition (tried under a
-** temporary name first); every failure puts back what was there. */
+** temporary name first), compared with `structure` and counted before the backup goes; every failure puts back
+** what was there, but for somebody's documents in the new index. */
 int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
-                        const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
-                        struct os_error *error);
+                        const struct os_cleanup_request *cleanup, const json_t *structure,
+                        struct os_cleanup_result *result, struct os_error *error);
 
 /* backup.c */
 struct os_cleanup_backup {

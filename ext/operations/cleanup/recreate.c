@@ -4,7 +4,8 @@
 **   2 create them under a temporary name (does the definition still work here?), delete that
 **   3 block writes, clone as backup (hard links on one node: cheap)
 **   4 delete, create, check that the new UUID is ours
-**   5 delete the backup
+**   5 compare settings, mappings and aliases with what they were, and count
+**   6 delete the backup
 ** A failure from 3 on lifts the block or clones the backup back under the old name. Where that fails, too, or the
 ** process dies, the next command does it: names carry the job's number, and the ledger knows what it began.
 */
@@ -16,6 +17,10 @@
 #include "net/http.h"
 #include "operations/cleanup/cleanup_int.h"
 #include "operations/index_definition.h"
+#include "operations/settle.h"
+
+static const double TRIAL_TIME = 30,
+                    PUT_BACK_TIME = 300; /* seconds; a further Ctrl-C leaves the rest to the next command */
 
 struct recreation {
   struct os_job *job;
@@ -49,15 +54,18 @@ static int read_definition(struct recreation *r, struct os_error *error) {
   return rc;
 }
 
+/* Both requests are made to their end: after Ctrl-C, too, no trial is left behind. */
 static int try_definition(struct recreation *r, struct os_error *error) {
-  int rc = intend(r, "trial", error, "creating and deleting", r->trial);
-  if (!rc) rc = os_cluster_index_create(r->cluster, r->trial, r->body, error);
+  struct os_settle settle;
   struct os_error ignored;
   os_error_clear(&ignored);
-  if (rc)
-    os_cleanup_remove(r->cluster, r->trial, &ignored); /* only the answer was lost, perhaps */
-  else
-    rc = os_cleanup_remove(r->cluster, r->trial, error);
+  int rc = intend(r, "trial", error, "creating and deleting", r->trial);
+  if (rc) return rc;
+  rc = os_cluster_index_create(r->cluster, r->trial, r->body, error);
+  os_settle_all(&settle, r->cluster, TRIAL_TIME);
+  if (rc == OS_ERR_INTERRUPTED) os_cluster_drain(&settle.cluster, &ignored); /* it may still be on its way */
+  int removed = os_cleanup_remove(&settle.cluster, r->trial, rc ? &ignored : error);
+  if (!rc) rc = removed; /* after an error only its answer was lost, perhaps */
   if (rc) os_error_prefix(error, "the index cannot be made anew from its own settings and mappings");
   return rc;
 }
@@ -142,7 +150,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
                 "{\"index.blocks.write\":null}",
                 r->index);
   }
-  if (r->cloned && !rc) os_cluster_index_delete(r->cluster, r->backup, &ignored);
+  if (r->cloned && !rc) os_cleanup_remove(r->cluster, r->backup, &ignored);
   if (r->keep && !rc) note_backup(r, "undone", "", "", &ignored);
   return rc;
 }
@@ -220,30 +228,57 @@ int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const cha
   }
 }
 
+/* The new index is held against the old one while that can still be brought back. What somebody wrote into it is not
+** taken away again: then the emptying stands, and the error says so. */
+static int verify(struct recreation *r, const struct os_cleanup_request *cleanup, const json_t *structure,
+                  bool *emptied, struct os_error *error) {
+  int rc = os_cleanup_structure_same(r->job, r->cluster, r->index, structure, error);
+  if (!rc) {
+    rc = os_cleanup_check_empty(r->job, r->cluster, cleanup, error);
+    *emptied = !rc || rc == OS_ERR_CONFLICT;
+  }
+  if (rc && !*emptied) r->deleted = true; /* to be put back */
+  return rc;
+}
+
+static int drop_backup(struct recreation *r, struct os_error *error) {
+  int rc = os_job_audit(r->job, "cleanup", "backup", "did", true, error, "deleting the backup %s", r->backup);
+  if (!rc) rc = os_cleanup_remove(r->cluster, r->backup, error);
+  if (rc) os_error_prefix(error, "%s is emptied, but its backup %s is still there", r->index, r->backup);
+  return rc;
+}
+
 int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
-                        const struct os_cleanup_request *cleanup, struct os_cleanup_result *result,
-                        struct os_error *error) {
+                        const struct os_cleanup_request *cleanup, const json_t *structure,
+                        struct os_cleanup_result *result, struct os_error *error) {
   struct recreation r = {.job = job,
                          .cluster = cluster,
                          .index = cleanup->index,
                          .keep = cleanup->keep_backup && cleanup->backup,
                          .documents = result->documents_before};
+  bool emptied = false;
   name_copies(&r, job->number);
   int rc = read_definition(&r, error);
   if (!rc) rc = try_definition(&r, error);
   if (!rc && cleanup->backup) rc = make_backup(&r, result->uuid, error);
   if (!rc) rc = replace_index(&r, result, error);
-  if (rc) {
-    struct os_error why = *error;
+  if (!rc) rc = verify(&r, cleanup, structure, &emptied, error);
+  struct os_error why = *error;
+  if (rc && !emptied) {
+    struct os_settle settle; /* what was there comes back although the command was interrupted */
+    os_settle_all(&settle, cluster, PUT_BACK_TIME);
+    r.cluster = &settle.cluster;
     put_back(&r, &why);
-    *error = why;
   } else if (r.keep) {
     snprintf(result->backup, sizeof result->backup, "%s", r.backup);
   } else if (r.cloned) {
-    rc = os_cluster_index_delete(cluster, r.backup, error);
-    if (!rc)
-      rc = os_job_audit(job, "cleanup", "backup", "did", false, error, "backup %s is deleted", r.backup);
+    int dropped = drop_backup(&r, error);
+    if (!rc) {
+      rc = dropped;
+      why = *error;
+    }
   }
+  *error = why;
   json_decref(r.definition);
   os_free(r.body);
   return rc;
