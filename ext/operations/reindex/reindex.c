@@ -163,6 +163,7 @@ static int settle_earlier(struct os_reindex *r, bool *go_on, struct os_error *er
                         "job %lld was broken off: it would be %s", (long long)earlier.job,
                         *go_on ? "continued" : "undone");
   rc = os_ledger_steps_adopt(r->job->ledger, earlier.job, r->job->number, error);
+  if (!rc) rc = os_cluster_drain(r->cluster, error); /* its last request may still be on its way through */
   if (rc) return rc;
   if (!*go_on && earlier.whole) return drop_rest(r, &earlier, error);
   if (!*go_on) return undo_earlier(r, &earlier, error);

@@ -146,7 +146,7 @@ static int same_target(struct os_reindex *r, const json_t *data, struct os_error
 }
 
 int os_reindex_continue_target(struct os_reindex *r, struct os_error *error) {
-  char created[16], cleaned[16];
+  char created[16] = "", cleaned[16] = "";
   json_t *create_data = NULL, *clean_data = NULL;
   int rc = os_reindex_step_get(r, "create", created, &create_data, error);
   if (!rc) rc = os_reindex_step_get(r, "clean", cleaned, &clean_data, error);

@@ -137,7 +137,7 @@ static int undo_clean(struct os_reindex *r, bool copied, const json_t *data, boo
 /* ---- the whole ---- */
 
 static int undo_target(struct os_reindex *r, struct os_error *why, struct os_error *error) {
-  char created[16], cleaned[16], backup[16], task[16];
+  char created[16] = "", cleaned[16] = "", backup[16] = "", task[16] = "";
   json_t *create_data = NULL, *clean_data = NULL;
   int rc = os_reindex_step_get(r, "create", created, &create_data, error);
   if (!rc) rc = os_reindex_step_get(r, "clean", cleaned, &clean_data, error);
