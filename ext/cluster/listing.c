@@ -47,8 +47,8 @@ static int merge(json_t **answer, json_t *more, struct os_error *error) {
   return merged ? OS_OK : os_fail_nomem(error);
 }
 
-/* One name that is not there makes the cluster refuse a whole list, and told to overlook it, OpenSearch 2.19
-** waits 30 s for its health: so each name of such a list is asked for by itself. */
+/* One name that is not there makes the cluster refuse a whole list, and told to overlook it, OpenSearch
+** 2.19 waits 30 s for its health: so each name of such a list is asked for by itself. */
 static int ask_one_by_one(struct os_cluster *cluster, const char *before, const char *pattern,
                           const char *after, json_t **answer, struct os_error *error) {
   for (const char *name = pattern; *name;) {

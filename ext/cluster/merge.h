@@ -1,4 +1,5 @@
-/* merge.h - merging the segments of an index: how many there are, starting a merge, looking for one that runs.
+/* merge.h - merging the segments of an index: how many there are, starting a merge, looking for one that
+** runs.
 **
 ** Keeper's thread; errors as in cluster.h. */
 #ifndef OS_CLUSTER_MERGE_H

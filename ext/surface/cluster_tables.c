@@ -1,8 +1,8 @@
-/* cluster_tables.c - os_index, os_aliases, os_mapping, os_shards, os_nodes, os_tasks, os_health: what a cluster
-** has and how it is, as rows. Every read asks anew; names in WHERE go into the request.
+/* cluster_tables.c - os_index, os_aliases, os_mapping, os_shards, os_nodes, os_tasks, os_health: what a
+** cluster has and how it is, as rows. Every read asks anew; names in WHERE go into the request.
 **
-** Reads only, so these may be used in views. May call: operations/session, operations/health, cluster/, base/.
-** Owns nothing. */
+** Reads only, so these may be used in views. May call: operations/session, operations/health, cluster/,
+** base/. Owns nothing. */
 #include "surface/functions.h"
 
 #include "base/json.h"

@@ -13,7 +13,8 @@ static void put_star(struct os_buf *list, size_t start) {
   os_buf_putc(list, '*');
 }
 
-/* The end of "[…]" that begins at text[i]: a ']' right behind '[' or '[^' belongs to the set (SQLite, GLOB). */
+/* The end of "[…]" that begins at text[i]: a ']' right behind '[' or '[^' belongs to the set (SQLite,
+** GLOB). */
 static size_t end_of_set(const char *text, size_t len, size_t i) {
   i++;
   if (i < len && text[i] == '^') i++;
@@ -23,8 +24,8 @@ static size_t end_of_set(const char *text, size_t len, size_t i) {
   return i;
 }
 
-/* Not what no index, alias or node is called ("Create index" of the OpenSearch docs), and what a path gives a
-** meaning: a list's comma, another cluster's ':', date math's '<', an exclusion's '-' and _all's '_' in
+/* Not what no index, alias or node is called ("Create index" of the OpenSearch docs), and what a path gives
+** a meaning: a list's comma, another cluster's ':', date math's '<', an exclusion's '-' and _all's '_' in
 ** front. Nor bytes beyond ASCII, which may be no valid UTF-8. */
 static bool is_sayable(char c, bool first) {
   unsigned char byte = (unsigned char)c;

@@ -1,8 +1,8 @@
 /* rows_filter.h - what a query asks of a name, as a pattern that the cluster's own API takes. Pure.
 **
 ** A pattern never finds less than the query wants; it may find more, because SQLite checks every row again.
-** So whatever cannot be said in a pattern (a character that no name has, a sign that the API gives a meaning
-** of its own) becomes '*'. */
+** So whatever cannot be said in a pattern (a character that no name has, a sign that the API gives a
+** meaning of its own) becomes '*'. */
 #ifndef OS_SURFACE_ROWS_FILTER_H
 #define OS_SURFACE_ROWS_FILTER_H
 #include <stdbool.h>

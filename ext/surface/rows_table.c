@@ -1,8 +1,9 @@
 /* rows_table.c - the virtual-table methods that all tables of struct os_rows_table share.
 **
 ** The plan (xBestIndex) notes in idxNum which parameters are given (a bit each) and what is asked of the
-** names that filters list (OP_BITS each), and in idxStr which columns are read. May call: operations/session,
-** surface/rows_filter, base/. Owns: a cursor its array of rows and copies of its arguments. */
+** names that filters list (OP_BITS each), and in idxStr which columns are read. May call:
+** operations/session, surface/rows_filter, base/. Owns: a cursor its array of rows and copies of its
+** arguments. */
 #include "surface/rows_table.h"
 
 #include <string.h>
@@ -376,7 +377,8 @@ int os_rows_text(const struct os_rows_call *call, int i, const char *what, const
   return OS_OK;
 }
 
-/* No xCreate: the tables exist by themselves (eponymous only), CREATE VIRTUAL TABLE is refused by SQLite. */
+/* No xCreate: the tables exist by themselves (eponymous only), CREATE VIRTUAL TABLE is refused by SQLite.
+** */
 const sqlite3_module os_rows_module = {
     .iVersion = 0,
     .xConnect = rowsConnect,

@@ -1,10 +1,11 @@
-/* rows_table.h - virtual tables whose rows are few and made all at once: settings, connections, permissions,
-** plans, what a cluster lists.
+/* rows_table.h - virtual tables whose rows are few and made all at once: settings, connections,
+** permissions, plans, what a cluster lists.
 **
 ** A table says its columns and parameters and how its rows are made (a JSON array of objects, one member a
 ** column); the virtual-table methods are the same for all of them. Eponymous: usable without CREATE VIRTUAL
 ** TABLE. Parameters are hidden columns: SELECT * FROM name('value'), or WHERE parameter = 'value'. What a
-** query asks of a name can be handed to the request that makes the rows (filters); SQLite checks it again. */
+** query asks of a name can be handed to the request that makes the rows (filters); SQLite checks it again.
+** */
 #ifndef OS_SURFACE_ROWS_TABLE_H
 #define OS_SURFACE_ROWS_TABLE_H
 #include <jansson.h>

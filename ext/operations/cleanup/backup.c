@@ -1,8 +1,9 @@
-/* backup.c - the clone of an index that is made anew: made, kept for a longer operation, brought back, dropped.
+/* backup.c - the clone of an index that is made anew: made, kept for a longer operation, brought back,
+** dropped.
 **
-** A backup that outlives the clean-up is a step of the ledger ("backup", item: the index), written before the clone
-** is asked for. Bringing it back looks at the cluster first, whatever was done or asked for before: so it may be
-** broken off at any point and begun again, by this process or another.
+** A backup that outlives the clean-up is a step of the ledger ("backup", item: the index), written before
+** the clone is asked for. Bringing it back looks at the cluster first, whatever was done or asked for
+** before: so it may be broken off at any point and begun again, by this process or another.
 */
 #include <stdio.h>
 #include <string.h>
@@ -42,8 +43,8 @@ int os_cleanup_block(struct os_cluster *cluster, const char *index, bool on, str
   return rc;
 }
 
-/* A clone has the settings of its source but for the two that say how many copies there are (OpenSearch docs, "Clone
-** index"). */
+/* A clone has the settings of its source but for the two that say how many copies there are (OpenSearch
+** docs, "Clone index"). */
 static char *clone_body(const json_t *got) {
   json_t *settings = json_pack("{s:n}", "index.blocks.write");
   const char *replicas = os_json_string(got, "settings/index/number_of_replicas", NULL);

@@ -109,8 +109,9 @@ int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
   return refuse(job, "empty", error);
 }
 
-/* Deleting a document leaves its version for a minute (index.gc_deletes; OpenSearch docs, "Index settings"),
-** and a version of one's own that is not above it is answered as a conflict although nothing is there. */
+/* Deleting a document leaves its version for a minute (index.gc_deletes; OpenSearch docs, "Index
+** settings"), and a version of one's own that is not above it is answered as a conflict although nothing is
+** there. */
 static bool remembers_versions(struct os_cluster *cluster, const char *index, int64_t documents) {
   struct os_index_stats stats;
   struct os_error ignored;
@@ -139,8 +140,8 @@ static int read_deleted(struct os_job *job, struct os_cluster *cluster, const ch
                       (long long)stats.deleted, (int)(os_cleanup_share(stats.docs, stats.deleted) * 100));
 }
 
-/* An index is made anew only from the threshold on; where deleted documents count, they count towards it when they
-** are more than 40 % of what the index holds. */
+/* An index is made anew only from the threshold on; where deleted documents count, they count towards it
+** when they are more than 40 % of what the index holds. */
 static const char *choose(const struct os_cleanup_request *request, const struct os_cleanup_result *result,
                           bool versions) {
   const int64_t documents = result->documents_before, threshold = request->recreate_threshold;

@@ -1,4 +1,5 @@
-/* cleanup.h - empty an index and keep it as it was otherwise: os_cleanup, and the first step of a fresh load.
+/* cleanup.h - empty an index and keep it as it was otherwise: os_cleanup, and the first step of a fresh
+** load.
 **
 ** Documents are deleted by query and expunged; from `recreate_threshold` documents on the index is made
 ** anew from its own settings and mappings instead. An index that an alias serves is never touched.
@@ -33,11 +34,11 @@ struct os_cleanup_result {
   char backup[300];       /* the clone that was kept; empty: there is none */
 };
 
-/* 1 exists, concrete, no alias, not red; 2 counted, settings, mappings, aliases and UUID read; a dry run ends here,
-** with samples; 3 below the threshold: _delete_by_query as a task, polled and interruptible, then
-** only_expunge_deletes where more than 10 % are deleted; else: write block, clone as backup, the new definition
-** tried under a temporary name, delete, create, verified by UUID, and everything put back when a step fails; 4
-** compared, and counted: 0 documents. Every check and change is a row of os_audit. */
+/* 1 exists, concrete, no alias, not red; 2 counted, settings, mappings, aliases and UUID read; a dry run
+** ends here, with samples; 3 below the threshold: _delete_by_query as a task, polled and interruptible,
+** then only_expunge_deletes where more than 10 % are deleted; else: write block, clone as backup, the new
+** definition tried under a temporary name, delete, create, verified by UUID, and everything put back when a
+** step fails; 4 compared, and counted: 0 documents. Every check and change is a row of os_audit. */
 int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                    struct os_cleanup_result *result, struct os_error *error);
 /* Jobs that died, or lost the cluster, while they made `index` anew: what they left is deleted, the write
@@ -46,9 +47,9 @@ int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct 
 int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const char *index,
                        struct os_error *error);
 
-/* The backup that this job (or the one whose steps it adopted) kept for `index`. Undo: whatever was done to the index
-** since is deleted, if it still is the index that was made then, and its documents are cloned back; lost answers are
-** settled by looking. Harmless when there is no backup. */
+/* The backup that this job (or the one whose steps it adopted) kept for `index`. Undo: whatever was done to
+** the index since is deleted, if it still is the index that was made then, and its documents are cloned
+** back; lost answers are settled by looking. Harmless when there is no backup. */
 int os_cleanup_undo(struct os_job *job, struct os_cluster *cluster, const char *index,
                     struct os_error *error);
 int os_cleanup_drop_backup(struct os_job *job, struct os_cluster *cluster, const char *index,

@@ -1,5 +1,5 @@
-/* cleanup_int.h - the two ways to empty an index, and the backup of one; private to this folder. The guards have
-** passed. */
+/* cleanup_int.h - the two ways to empty an index, and the backup of one; private to this folder. The guards
+** have passed. */
 #ifndef OS_OPERATIONS_CLEANUP_INT_H
 #define OS_OPERATIONS_CLEANUP_INT_H
 #include "operations/cleanup/cleanup.h"
@@ -16,8 +16,8 @@ static inline double os_cleanup_share(int64_t documents, int64_t deleted) {
   return documents + deleted > 0 ? (double)deleted / (double)(documents + deleted) : 0;
 }
 
-/* structure.c: settings, mappings and aliases, as one object (new reference; NULL when the user may not read them,
-** which is said in the audit). _same: what stands there now is equal, else OS_ERR_CONFLICT. */
+/* structure.c: settings, mappings and aliases, as one object (new reference; NULL when the user may not
+** read them, which is said in the audit). _same: what stands there now is equal, else OS_ERR_CONFLICT. */
 int os_cleanup_structure(struct os_job *job, struct os_cluster *cluster, const char *index, json_t **out,
                          struct os_error *error);
 int os_cleanup_structure_same(struct os_job *job, struct os_cluster *cluster, const char *index,
@@ -35,8 +35,8 @@ int os_cleanup_delete(struct os_job *job, struct os_cluster *cluster,
                       const struct os_cleanup_request *request, struct os_cleanup_result *result,
                       struct os_error *error);
 /* Write block, clone as backup, delete and create from the index's own definition (tried under a
-** temporary name first), compared with `structure` and counted before the backup goes; every failure puts back
-** what was there, but for somebody's documents in the new index. */
+** temporary name first), compared with `structure` and counted before the backup goes; every failure puts
+** back what was there, but for somebody's documents in the new index. */
 int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
                         const struct os_cleanup_request *cleanup, const json_t *structure,
                         struct os_cleanup_result *result, struct os_error *error);

@@ -1,7 +1,7 @@
 /* delete.c - empty an index by deleting its documents; see cleanup_int.h.
 **
-** Deleting everything may be asked for as often as one likes: when it is not known what became of a request or of its
-** task, a task that runs is waited for, and then there is another round. */
+** Deleting everything may be asked for as often as one likes: when it is not known what became of a request
+** or of its task, a task that runs is waited for, and then there is another round. */
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buffer.h"
@@ -100,8 +100,8 @@ static int measure(struct deletion *d, double *share, int64_t *deleted, struct o
   return OS_OK;
 }
 
-/* What was deleted within the last half minute survives a merge: shards keep it for copies that lag behind until their
-** retention leases are synchronized (measured; index.soft_deletes). */
+/* What was deleted within the last half minute survives a merge: shards keep it for copies that lag behind
+** until their retention leases are synchronized (measured; index.soft_deletes). */
 static int tell_expunged(struct deletion *d, bool started_only, struct os_error *error) {
   double share;
   int64_t left;

@@ -6,8 +6,9 @@
 **   4 delete, create, check that the new UUID is ours
 **   5 compare settings, mappings and aliases with what they were, and count
 **   6 delete the backup
-** A failure from 3 on lifts the block or clones the backup back under the old name. Where that fails, too, or the
-** process dies, the next command does it: names carry the job's number, and the ledger knows what it began.
+** A failure from 3 on lifts the block or clones the backup back under the old name. Where that fails, too,
+** or the process dies, the next command does it: names carry the job's number, and the ledger knows what it
+** began.
 */
 #include <stdio.h>
 #include <string.h>
@@ -171,7 +172,8 @@ static int is_blocked(struct recreation *r, bool *blocked, struct os_error *erro
   return rc;
 }
 
-/* A backup that a broken job kept for what it was to do with the emptied index: only that command may go on with it. */
+/* A backup that a broken job kept for what it was to do with the emptied index: only that command may go on
+** with it. */
 static int refuse_kept(struct recreation *r, int64_t broken, struct os_error *error) {
   struct os_cleanup_backup kept;
   int rc = os_cleanup_backup_get(r->job, broken, r->index, &kept, error);
@@ -228,8 +230,8 @@ int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const cha
   }
 }
 
-/* The new index is held against the old one while that can still be brought back. What somebody wrote into it is not
-** taken away again: then the emptying stands, and the error says so. */
+/* The new index is held against the old one while that can still be brought back. What somebody wrote into
+** it is not taken away again: then the emptying stands, and the error says so. */
 static int verify(struct recreation *r, const struct os_cleanup_request *cleanup, const json_t *structure,
                   bool *emptied, struct os_error *error) {
   int rc = os_cleanup_structure_same(r->job, r->cluster, r->index, structure, error);

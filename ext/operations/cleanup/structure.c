@@ -1,5 +1,5 @@
-/* structure.c - what an index is besides its documents: settings, mappings, aliases; read before it is emptied and held
-** against what stands there afterwards; see cleanup_int.h. */
+/* structure.c - what an index is besides its documents: settings, mappings, aliases; read before it is
+** emptied and held against what stands there afterwards; see cleanup_int.h. */
 #include "base/alloc.h"
 #include "base/json.h"
 #include "operations/cleanup/cleanup_int.h"

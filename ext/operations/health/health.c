@@ -172,8 +172,8 @@ static int add_cluster(struct reading *r, const json_t *health) {
   return add_row(r, row, &why, &fix);
 }
 
-/* The figures of an answer about some indices are theirs alone: those of the cluster are asked for apart, and
-** only where its name can be meant. */
+/* The figures of an answer about some indices are theirs alone: those of the cluster are asked for apart,
+** and only where its name can be meant. */
 static int add_whole(struct reading *r, const char *pattern, const json_t *health) {
   json_t *whole = NULL;
   if (pattern == NULL) return add_cluster(r, health);

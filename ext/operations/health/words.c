@@ -26,10 +26,10 @@ static const struct {
     {"DANGLING_INDEX_IMPORTED", "since the index was imported"},
 };
 
-/* What helps when a rule forbids every node. Of several rules the one that stands first is told about: those
-** at the end are on the way to any assignment and say least. %s is the index as it stands in a path, %d the
-** number of replicas that there are nodes for. words: in place of the server's own explanation, where that
-** names shards by their inner ids. */
+/* What helps when a rule forbids every node. Of several rules the one that stands first is told about:
+** those at the end are on the way to any assignment and say least. %s is the index as it stands in a path,
+** %d the number of replicas that there are nodes for. words: in place of the server's own explanation,
+** where that names shards by their inner ids. */
 static const struct {
   const char *decider, *fix, *words;
 } rules[] = {

@@ -63,8 +63,8 @@ static int is_blocked(struct os_cluster *cluster, const char *index, bool *block
   return rc;
 }
 
-/* The sum of the sequence numbers twice: an index that is written to gets large segments by a merge which are not
-** merged again before most of their documents are deleted (OpenSearch docs, "Force merge"). */
+/* The sum of the sequence numbers twice: an index that is written to gets large segments by a merge which
+** are not merged again before most of their documents are deleted (OpenSearch docs, "Force merge"). */
 static int watch_writes(struct os_cluster *cluster, const char *index, int64_t *writes,
                         struct os_error *error) {
   int64_t first = 0, second = 0;
@@ -89,13 +89,12 @@ static int guard_quiet(struct os_job *job, struct os_cluster *cluster, const str
   if (!rc) rc = watch_writes(cluster, request->index, &writes, error);
   if (rc == OS_ERR_FORBIDDEN)
     os_advise(error, "get the right indices:monitor/stats, or pass {\"allow_writes\":true}");
-  if (!rc && writes == 0)
+  if (rc) return refuse(job, check, error);
+  if (writes == 0)
     return os_job_audit(job, "guards", check, "pass", false, error, "no operation within one second");
-  if (!rc) {
-    os_fail(error, OS_ERR_GUARD, "%s is written to: %lld operation%s within one second", request->index,
-            (long long)writes, writes == 1 ? "" : "s");
-    rc = os_advise(error, "stop the writers, or pass {\"allow_writes\":true}");
-  }
+  os_fail(error, OS_ERR_GUARD, "%s is written to: %lld operation%s within one second", request->index,
+          (long long)writes, writes == 1 ? "" : "s");
+  os_advise(error, "stop the writers, or pass {\"allow_writes\":true}");
   return refuse(job, check, error);
 }
 
@@ -249,12 +248,12 @@ static int tell_outcome(struct os_job *job, struct os_cluster *cluster,
 static int measure(struct os_job *job, struct os_cluster *cluster, const char *index, struct os_segments *out,
                    struct os_error *error) {
   int rc = os_cluster_segments(cluster, index, out, error);
+  const long long all = out->documents + out->deleted;
   if (rc == OS_ERR_FORBIDDEN) return unknown(job, "segments", error);
   if (rc) return refuse(job, "segments", error);
   return os_job_audit(job, "guards", "segments", "pass", false, error,
                       "%lld segments, %lld deleted of %lld documents, %lld bytes", (long long)out->segments,
-                      (long long)out->deleted, (long long)(out->documents + out->deleted),
-                      (long long)out->size);
+                      (long long)out->deleted, all, (long long)out->size);
 }
 
 int os_merge_run(struct os_job *job, struct os_cluster *cluster, const struct os_merge_request *request,

@@ -1,4 +1,5 @@
-/* merge.h - merge the segments of an index: os_force_merge. No document is changed, and nothing can be undone.
+/* merge.h - merge the segments of an index: os_force_merge. No document is changed, and nothing can be
+** undone.
 **
 ** Keeper's thread. */
 #ifndef OS_OPERATIONS_MERGE_H
@@ -23,8 +24,9 @@ struct os_merge_result {
   char task[128];                   /* where the server has one */
 };
 
-/* 1 one concrete index, not red; 2 nobody writes to it; 3 each node has room for the largest shard it holds; 4 the
-** merge, its outcome settled by looking when the answer is lost; 5 measured again. Needs cluster->caps. */
+/* 1 one concrete index, not red; 2 nobody writes to it; 3 each node has room for the largest shard it
+** holds; 4 the merge, its outcome settled by looking when the answer is lost; 5 measured again. Needs
+** cluster->caps. */
 int os_merge_run(struct os_job *job, struct os_cluster *cluster, const struct os_merge_request *request,
                  struct os_merge_result *result, struct os_error *error);
 #endif
