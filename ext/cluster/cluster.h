@@ -109,8 +109,8 @@ int os_cluster_count(struct os_cluster *cluster, const char *name, const char *q
                      struct os_error *error);
 /* Health of one index: "green", "yellow", "red". */
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error);
-/* Wait until the changes that the cluster has accepted are made: a request of a process that died may still be on its
-** way through. */
+/* Wait until the changes that the cluster has accepted are made: a request of a process that died may
+** still be on its way through. */
 int os_cluster_drain(struct os_cluster *cluster, struct os_error *error);
 /* Primaries' counters from _stats: documents, deleted documents, operations ever indexed and deleted
 ** (to tell whether others write too). */
@@ -123,16 +123,24 @@ int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_ind
 /* ---- aliases (alias.c) ---- */
 /* Does this server know must_exist in the action "remove" of _aliases? Pure. */
 bool os_cluster_must_exist(const struct os_capabilities *caps);
-/* Where an alias is and how: {index: {filter?, index_routing?, search_routing?, is_write_index?, …}}, {} when there is
-** no such alias; new reference. A filter with a number that would be rounded is OS_ERR_ANSWER. */
+/* Where an alias is and how: {index: {filter?, index_routing?, search_routing?, is_write_index?, …}}, {}
+** when there is no such alias; new reference. A filter with a number that would be rounded is
+** OS_ERR_ANSWER. */
 int os_cluster_alias_get(struct os_cluster *cluster, const char *alias, json_t **out, struct os_error *error);
-/* POST /_aliases, {"actions":[…]}: one change of the cluster's state, all of it or nothing. Never repeated here. */
+/* POST /_aliases, {"actions":[…]}: one change of the cluster's state, all of it or nothing. Never repeated
+** here. */
 int os_cluster_aliases_change(struct os_cluster *cluster, const char *body, struct os_error *error);
 
-/* How many operations (writes, deletes, repeated ones, too) the primaries of an index ever took: the sum of their
-** sequence numbers. It survives restarts; two readings that are equal mean that nobody wrote in between. */
+/* How many operations (writes, deletes, repeated ones, too) the primaries of an index ever took: the sum
+** of their sequence numbers. It survives restarts; two readings that are equal mean that nobody wrote in
+** between. */
 int os_cluster_operations(struct os_cluster *cluster, const char *name, int64_t *operations,
                           struct os_error *error);
+
+/* The global checkpoint of each primary: every operation up to this _seq_no is on all copies; -1: none yet.
+** *checkpoints is os_free()d by the caller. */
+int os_cluster_checkpoints(struct os_cluster *cluster, const char *name, int64_t **checkpoints,
+                           size_t *shards, struct os_error *error);
 
 /* Start as a task and give its id ("node:number"), e.g. POST /x/_delete_by_query?wait_for_completion=false */
 int os_cluster_task_start(struct os_cluster *cluster, const char *method, const char *path, const char *body,
@@ -143,8 +151,8 @@ int os_cluster_task_start(struct os_cluster *cluster, const char *method, const 
 int os_cluster_task_poll(struct os_cluster *cluster, const char *task, bool *completed, json_t **status,
                          struct os_error *error);
 int os_cluster_task_cancel(struct os_cluster *cluster, const char *task, struct os_error *error);
-/* GET _tasks: the first task of `actions` ("*reindex") whose description contains `described`, not counting the
-** slices of others; task is empty when none runs. A node that did not answer is OS_ERR_BUSY. */
+/* GET _tasks: the first task of `actions` ("*reindex") whose description contains `described`, not
+** counting the slices of others; task is empty when none runs. A node that did not answer is OS_ERR_BUSY. */
 int os_cluster_task_find(struct os_cluster *cluster, const char *actions, const char *described,
                          char task[128], struct os_error *error);
 /* POST _forcemerge; only_expunge: only_expunge_deletes=true. A time-out counts as started (*started_only). */

@@ -1,8 +1,8 @@
-/* search_hits.h - the hits of a search answer, each with its document byte for byte: what is copied must not pass
-** through a parser that rounds its numbers.
+/* search_hits.h - the hits of a search answer, each with its document byte for byte: what is copied must
+** not pass through a parser that rounds its numbers.
 **
-** Pure, any thread. Made for answers of _search asked for with _seq_no and _source; members in any order, and others,
-** are fine.
+** Pure, any thread. Made for answers of _search asked for with _seq_no and _source; members in any order,
+** and others, are fine.
 */
 #ifndef OS_FORMAT_SEARCH_HITS_H
 #define OS_FORMAT_SEARCH_HITS_H
@@ -21,8 +21,9 @@ struct os_search_hit {      /* slices live until the next call */
   int64_t seq_no; /* -1: not in the answer */
 };
 
-/* Begin with an answer of len bytes, behind which OS_PAD bytes can be read (a struct os_buf). OS_ERR_ANSWER where it is no
-** search answer, where a shard failed or the search ran out of time: what is missing then would be lost. */
+/* Begin with an answer of len bytes, behind which OS_PAD bytes can be read (a struct os_buf).
+** OS_ERR_ANSWER where it is no search answer, where a shard failed or the search ran out of time: what is
+** missing then would be lost. */
 int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t len, struct os_error *error);
 /* *found false: there are no more. */
 int os_search_hits_next(struct os_search_hits *hits, struct os_search_hit *hit, bool *found,

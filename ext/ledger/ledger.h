@@ -35,8 +35,8 @@ int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error
 ** first step of a statement to its reset os_fork_hold() is in force, so that a child finds it at rest; the
 ** functions below see to that themselves. */
 sqlite3 *os_ledger_db(struct os_ledger *ledger);
-/* A fork of this process leaves neither the ledger nor SQLite's own locks half taken (fork.c). Any thread; again
-** is harmless. */
+/* A fork of this process leaves neither the ledger nor SQLite's own locks half taken (fork.c). Any thread;
+** again is harmless. */
 void os_ledger_watch_forks(void);
 
 /* ---- jobs ---------------------------------------------------------------------------------------------- */
@@ -91,21 +91,25 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
 ** more, and whose leftovers nobody has looked at (audit "leftovers"); 0 when there is none. */
 int os_ledger_cleanup_broken(struct os_ledger *ledger, const char *index_name, int64_t after, int64_t *job,
                              struct os_error *error);
-/* The last job that was deleting the documents of the index when it ended, none having emptied it since; 0: none. */
+/* The last job that was deleting the documents of the index when it ended, none having emptied it since;
+** 0: none. */
 int os_ledger_emptying_broken(struct os_ledger *ledger, const char *index_name, int64_t *job,
                               struct os_error *error);
 
-/* ---- steps of an operation on the cluster: reindex, alias switch, refresh … ----------------------------- */
-/* state: begun (an intent: before its request), done, undone. item: what the step is about, "" when there is only
-** one. data: JSON that going on or undoing needs, without secrets; NULL keeps what was written last. FULL. */
+/* ---- steps of an operation on the cluster: reindex, alias switch, refresh …
+** ----------------------------- */
+/* state: begun (an intent: before its request), done, undone. item: what the step is about, "" when there
+** is only one. data: JSON that going on or undoing needs, without secrets; NULL keeps what was written
+** last. FULL. */
 int os_ledger_step_put(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
                        const char *state, const char *data, struct os_error *error);
 /* state: "" when the step was never begun. *data (may be NULL) is os_free()d by the caller. */
 int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, const char *name,
                        char state[16], char **data, struct os_error *error);
 
-/* An operation that can be continued names itself by a step "operation" (item "") whose data is a key made of what it
-** was asked for. The newest job of `kind` with this key, below number `before`; 0: none. status as os_jobs shows it. */
+/* An operation that can be continued names itself by a step "operation" (item "") whose data is a key made
+** of what it was asked for. The newest job of `kind` with this key, below number `before`; 0: none. status
+** as os_jobs shows it. */
 int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const char *key, int64_t before,
                              int64_t *job, char status[16], struct os_error *error);
 /* `job` goes on where `from` stopped: the steps of that one become its own, too. */

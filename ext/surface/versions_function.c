@@ -11,11 +11,12 @@
 #include "config/small_file.h"
 #include "operations/versions/versions.h"
 
-static const char *const methods[] = {"server", NULL};
+static const char *const methods[] = {"server", "live", NULL};
 
 static const struct os_option versions_options[] = {
     {"method", OS_OPT_WORD, 0, 0, methods, "\"server\""},
     {"keep_old", OS_OPT_BOOL, 0, 0, NULL, "false"},
+    {"max_block", OS_OPT_SECONDS, 1, 86400, NULL, "60"},
     {"slices", OS_OPT_INT, 0, 1024, NULL, "0"},
     {"requests_per_second", OS_OPT_REAL | OS_OPT_NULL, 0.001, 1e9, NULL, NULL},
     {"poll_interval", OS_OPT_SECONDS, 0.05, 3600, NULL, "30"},
@@ -116,6 +117,10 @@ int os_run_reindex_versions(struct os_command *command) {
       .allow_writes = os_options_bool(options, "allow_writes", false),
       .allow_unverified = os_options_bool(options, "allow_unverified", false),
       .dry_run = os_command_dry_run(command),
+      .live = !strcmp(os_options_text(options, "method", "server"), "live"),
+      .max_block = os_options_real(options, "max_block", 60),
+      .batch_bytes = os_settings_bytes(command->session->settings, OS_SET_BATCH_BYTES),
+      .max_workers = (int)os_settings_int(command->session->settings, OS_SET_MAX_WORKERS),
       .slices = (int)os_options_int(options, "slices", 0),
       .requests_per_second = os_options_real(options, "requests_per_second", 0),
       .poll_interval = os_options_real(options, "poll_interval", 30)};

@@ -1,4 +1,5 @@
-/* guards.c - what must be so before a refresh changes anything; see refresh_int.h. Each is a row of os_audit. */
+/* guards.c - what must be so before a refresh changes anything; see refresh_int.h. Each is a row of
+** os_audit. */
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"

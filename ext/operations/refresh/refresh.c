@@ -32,8 +32,8 @@ static char *key_of(const struct os_refresh_request *request) {
   return text;
 }
 
-/* resume: the steps of the refresh that stopped become ours. Without it one that stopped is only told of where it
-** matters: when the alias does not stand where a refresh begins. */
+/* resume: the steps of the refresh that stopped become ours. Without it one that stopped is only told of
+** where it matters: when the alias does not stand where a refresh begins. */
 static int take_over(struct os_refresh *refresh, struct os_error *error) {
   struct os_refresh_request *request = refresh->request;
   struct os_job *job = refresh->job;

@@ -1,13 +1,14 @@
-/* refresh.h - os_refresh_data: new data under an alias without a moment in which it answers with nothing, or with
-** half of it.
+/* refresh.h - os_refresh_data: new data under an alias without a moment in which it answers with nothing,
+** or with half of it.
 **
 **   1 reindex       primary -> secondary          the alias still serves the primary
 **   2 to_secondary  the alias moves to the copy
 **   3 load          the primary is emptied and loaded
 **   4 to_primary    the alias moves back
 **
-** Between the steps `delay` seconds; each is a job of its own inside the caller's (child_job.h). Where one fails, the
-** alias stays on whichever index is whole, and a later call with `resume` goes on at that step. Keeper's thread.
+** Between the steps `delay` seconds; each is a job of its own inside the caller's (child_job.h). Where one
+** fails, the alias stays on whichever index is whole, and a later call with `resume` goes on at that step.
+** Keeper's thread.
 */
 #ifndef OS_OPERATIONS_REFRESH_H
 #define OS_OPERATIONS_REFRESH_H

@@ -12,8 +12,8 @@ struct os_refresh {
 };
 
 /* ---- guards.c: before anything changes ---- */
-/* The alias stands on the index it must stand on at this point; both indices are concrete and others; files are
-** there. */
+/* The alias stands on the index it must stand on at this point; both indices are concrete and others;
+** files are there. */
 int os_refresh_guards(struct os_refresh *refresh, struct os_error *error);
 
 /* ---- writers.c: does anybody else write to the two indices? ---- */

@@ -1,7 +1,8 @@
 /* steps.c - the steps of a refresh, each a job of its own; see refresh_int.h.
 **
-** A step is written down as begun before its job begins, and as done, with the job and its figures, when that ended
-** well. A step that is begun and not done is simply done again: each looks at the cluster first.
+** A step is written down as begun before its job begins, and as done, with the job and its figures, when
+** that ended well. A step that is begun and not done is simply done again: each looks at the cluster
+** first.
 */
 #include <stdio.h>
 #include <string.h>
@@ -126,8 +127,8 @@ static int move_back(struct os_refresh *refresh, struct os_error *error) {
   return (int)error->code;
 }
 
-/* What others wrote to the primary since it was copied is not in the copy. Asked before the move and, because a write
-** may come between the question and the move, after it. */
+/* What others wrote to the primary since it was copied is not in the copy. Asked before the move and,
+** because a write may come between the question and the move, after it. */
 int os_refresh_to_secondary(struct os_refresh *refresh, struct os_error *error) {
   struct os_refresh_request *r = refresh->request;
   int rc = os_refresh_check_writers(refresh, "before_reindex", r->primary, error);

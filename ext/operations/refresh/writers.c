@@ -1,6 +1,6 @@
-/* writers.c - writes of others while a refresh runs would be lost: what goes to the primary after it was copied is
-** emptied with it, what goes to the secondary is left behind when the alias moves back. The operations that an index
-** ever took tell (os_cluster_operations); see refresh_int.h.
+/* writers.c - writes of others while a refresh runs would be lost: what goes to the primary after it was
+** copied is emptied with it, what goes to the secondary is left behind when the alias moves back. The
+** operations that an index ever took tell (os_cluster_operations); see refresh_int.h.
 */
 #include "base/alloc.h"
 #include "base/json.h"

@@ -157,6 +157,7 @@ static int put_on_both(struct os_version *v, const json_t *before, struct os_err
 }
 
 int os_version_alias(struct os_version *v, struct os_error *error) {
+  if (v->request->live) return OS_OK; /* everything stays on the old index until the end */
   json_t *before = NULL;
   bool done = false;
   int rc = read_before(v, &before, &done, error);

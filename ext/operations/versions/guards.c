@@ -209,7 +209,8 @@ int os_version_guard(struct os_version *v, struct os_error *error) {
   if (v->finished)
     return os_job_audit(v->job, step, "index", "pass", false, error, "'%s' was done by an earlier job",
                         v->old);
-  rc = read_definition(v, error);
+  rc = os_version_check_method(v, error);
+  if (!rc) rc = read_definition(v, error);
   if (!rc) rc = guard_health(v, error);
   if (!rc) rc = guard_next(v, error);
   if (!rc) rc = guard_alias(v, error);

@@ -41,7 +41,10 @@ static int ask(struct os_version *v, struct os_error *error) {
 int os_version_remove(struct os_version *v, struct os_error *error) {
   bool there = false;
   if (v->request->keep_old)
-    return os_job_audit(v->job, "delete", "index", "skip", false, error, "'%s' is kept (keep_old)", v->old);
+    return os_job_audit(v->job, "delete", "index", "skip", false, error, "'%s' is kept (keep_old)%s", v->old,
+                        v->request->live
+                            ? "; it takes no writes: PUT _settings {\"index.blocks.write\":null} ends that"
+                            : "");
   int rc = check_free(v, &there, error);
   if (rc) return os_job_guard_failed(v->job, "delete", "index", error);
   if (there) { /* written to since it was verified? Then it has what the new one lacks */

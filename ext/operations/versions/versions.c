@@ -125,6 +125,8 @@ static void describe(const struct os_version *v, char *out, size_t size) {
     snprintf(out, size, "'%s' is done", v->old);
   else if (v->swapped)
     snprintf(out, size, "every alias is on '%s', and '%s' still exists", v->next, v->old);
+  else if (v->request->live && v->created)
+    snprintf(out, size, "'%s' serves and takes writes as before, and '%s' is being filled", v->old, v->next);
   else if (v->copied)
     snprintf(out, size, "'%s' is filled, and alias '%s' is on both, with writes to '%s'", v->next, v->alias,
              v->next);
@@ -176,6 +178,7 @@ static int run_one(struct whole *w, struct os_version *v, struct os_error *error
     rc = checkpoint(w->job, error);
     if (!rc) rc = steps[i].run(v, error);
     if (rc) {
+      os_version_unblock(v, error);
       stopped(w, v, steps[i].name, error);
       return (int)error->code;
     }
@@ -256,7 +259,11 @@ int os_versions_run(struct os_job *job, struct os_cluster *cluster, const struct
   memset(result, 0, sizeof *result);
   result->indices = json_array();
   w.versions = os_calloc(request->trigger->count, sizeof *w.versions);
-  int rc = result->indices && w.versions ? find_earlier(&w, error) : os_fail_nomem(error);
+  if (!result->indices || !w.versions) {
+    os_free(w.versions);
+    return os_fail_nomem(error);
+  }
+  int rc = find_earlier(&w, error);
   if (!rc) rc = guard_all(&w, error);
   if (!rc) rc = run_all(&w, error);
   for (size_t i = 0; w.versions && i < request->trigger->count; i++)

@@ -16,6 +16,10 @@ struct os_versions_request {
   bool allow_writes;                /* go on although the old index was written to while it was copied */
   bool allow_unverified;            /* go on where a right is missing to see that, or to count */
   bool dry_run;
+  bool live; /* copy while others write to the old indices, each then blocked for at most max_block seconds */
+  double max_block;
+  uint64_t batch_bytes; /* live: of the bulk requests */
+  int max_workers;
   int slices;                                /* of each copy; 0: auto */
   double requests_per_second, poll_interval; /* 0: no limit */
 };

@@ -47,6 +47,11 @@ int os_version_copy(struct os_version *version, struct os_error *error);
 /* Did nobody write to the old index since the copy began? A row of os_audit, and OS_ERR_GUARD when
 ** somebody did. */
 int os_version_guard_writers(struct os_version *version, struct os_error *error);
+/* live.c: the same as a live copy, verified behind a write block; was this index begun with the method
+** asked for; and the block lifted again after a failure (advice in *error when that is not possible). */
+int os_version_copy_live(struct os_version *version, struct os_error *error);
+int os_version_check_method(struct os_version *version, struct os_error *error);
+void os_version_unblock(struct os_version *version, struct os_error *error);
 int os_version_verify(struct os_version *version, struct os_error *error);
 int os_version_swap(struct os_version *version, struct os_error *error);
 int os_version_remove(struct os_version *version, struct os_error *error);

@@ -1,0 +1,197 @@
+/* live.c - the phases of a live copy in their order; see live.h. */
+#include "operations/live/live_int.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "operations/settle.h"
+
+enum {
+  LITTLE = 2000,   /* documents of a pass after which the block is short */
+  MOST_PASSES = 20 /* each begins with what was written during the one before */
+};
+
+static const double UNBLOCK_SECONDS = 10;
+
+/* ---- the block ----------------------------------------------------------------------------------- */
+
+/* Somebody else's block stays theirs. */
+static int is_blocked(struct os_live *live, bool *blocked, struct os_error *error) {
+  json_t *got = NULL;
+  int rc = os_cluster_index_get(live->cluster, live->request->source, &got, error);
+  *blocked = os_json_bool(got, "settings/index/blocks/write", false);
+  json_decref(got);
+  return rc;
+}
+
+/* Answers when every write under way has ended (OpenSearch docs, "Blocks"). */
+static int put_block(struct os_live *live, struct os_error *error) {
+  json_t *answer = NULL;
+  char *path = os_cluster_path(live->request->source, "/_block/write");
+  if (!path) return os_fail_nomem(error);
+  struct os_cluster_call call = {.method = "PUT", .path = path, .idempotent = true};
+  int rc = os_cluster_request(live->cluster, &call, NULL, &answer, error);
+  if (!rc &&
+      !(os_json_bool(answer, "acknowledged", false) && os_json_bool(answer, "shards_acknowledged", false))) {
+    os_fail(error, OS_ERR_CONFLICT, "not every shard of %s took the write block", live->request->source);
+    rc =
+        os_advise(error, "SELECT * FROM os_shards WHERE index_name = '%s' shows them", live->request->source);
+  }
+  json_decref(answer);
+  os_free(path);
+  return rc;
+}
+
+static int block(struct os_live *live, struct os_error *error) {
+  const char *source = live->request->source;
+  bool blocked = false;
+  int rc = is_blocked(live, &blocked, error);
+  if (!rc && blocked)
+    return os_job_audit(live->job, "live", "block", "pass", false, error, "%s takes no writes already",
+                        source);
+  if (!rc)
+    rc = os_ledger_step_put(live->job->ledger, live->job->number, source, "block", "begun", NULL, error);
+  if (!rc)
+    rc = os_job_audit(live->job, "live", "block", "did", true, error,
+                      "PUT /%s/_block/write; undone by PUT /%s/_settings {\"index.blocks.write\":null}",
+                      source, source);
+  live->block_ends = os_clock_monotonic() + live->request->max_block;
+  return rc ? rc : put_block(live, error);
+}
+
+int os_live_release(struct os_job *job, struct os_cluster *cluster, const char *source,
+                    struct os_error *error) {
+  char state[16];
+  int rc = os_ledger_step_get(job->ledger, job->number, source, "block", state, NULL, error);
+  if (rc || strcmp(state, "begun")) return rc;
+  rc = os_cluster_settings_put(cluster, source, "{\"index.blocks.write\":null}", error);
+  if (rc == OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = OS_OK;
+  }
+  if (!rc) rc = os_ledger_step_put(job->ledger, job->number, source, "block", "undone", NULL, error);
+  if (!rc) rc = os_job_audit(job, "live", "unblock", "did", true, error, "%s takes writes again", source);
+  if (rc)
+    os_advise(error, "%s still refuses writes: PUT /%s/_settings {\"index.blocks.write\":null} ends that",
+              source, source);
+  return rc;
+}
+
+/* ---- phases -------------------------------------------------------------------------------------- */
+
+static int report_pass(struct os_live *live, int64_t copied, double seconds, struct os_error *error) {
+  char text[32];
+  snprintf(text, sizeof text, "%lld.%03lld", (long long)seconds, (long long)(seconds * 1000) % 1000);
+  return os_job_audit(live->job, "live", "pass", "did", false, error, "pass %d: %lld documents in %s s",
+                      live->result->passes, (long long)copied, text);
+}
+
+static int one_pass(struct os_live *live, struct os_live_writer *writer, int64_t *copied,
+                    struct os_error *error) {
+  double began = os_clock_monotonic();
+  live->result->passes++;
+  int rc = os_live_look(live, error);
+  if (!rc) rc = os_live_pass(live, writer, copied, error);
+  return rc ? rc : report_pass(live, *copied, os_clock_monotonic() - began, error);
+}
+
+/* Each pass is shorter than the one before, unless writers are as fast as we are. */
+static int catch_up(struct os_live *live, struct os_live_writer *writer, struct os_error *error) {
+  int64_t copied = 0;
+  for (int i = 0; i < MOST_PASSES; i++) {
+    int rc = one_pass(live, writer, &copied, error);
+    if (rc || copied <= LITTLE) return rc;
+  }
+  os_fail(error, OS_ERR_BUSY,
+          "after %d passes, the last with %lld documents, %s still changes faster than it is copied",
+          live->result->passes, (long long)copied, live->request->source);
+  return os_advise(error, "let its writers pause for a while, then do the same again: it goes on from here");
+}
+
+static int verify(struct os_live *live, int64_t operations, struct os_error *error) {
+  const struct os_live_request *request = live->request;
+  int64_t source = 0, target = 0, now = 0;
+  int rc = os_live_look(live, error);
+  if (!rc) rc = os_cluster_refresh(live->cluster, request->target, error);
+  if (!rc) rc = os_cluster_count(live->cluster, request->source, NULL, &source, error);
+  if (!rc) rc = os_cluster_count(live->cluster, request->target, NULL, &target, error);
+  if (!rc) rc = os_cluster_operations(live->cluster, request->source, &now, error);
+  if (rc) return rc;
+  live->result->documents = target;
+  if (source == target && now == operations)
+    return os_job_audit(live->job, "live", "equal", "pass", false, error,
+                        "%lld documents in both, no operation on %s since the block (%lld)",
+                        (long long)target, request->source, (long long)now);
+  if (now != operations)
+    os_fail(error, OS_ERR_CONFLICT, "%s took %lld operations behind its write block", request->source,
+            (long long)(now - operations));
+  else
+    os_fail(error, OS_ERR_CONFLICT, "%s has %lld documents and its copy %s %lld", request->source,
+            (long long)source, request->target, (long long)target);
+  os_advise(error, "does somebody else write to %s?", request->target);
+  return os_job_guard_failed(live->job, "live", "equal", error);
+}
+
+/* Nothing can be missing in the copy, so it has too many or is equal. */
+static int take_out_deleted(struct os_live *live, struct os_error *error) {
+  const struct os_live_request *request = live->request;
+  int64_t source = 0, target = 0;
+  int rc = os_cluster_refresh(live->cluster, request->source, error);
+  if (!rc) rc = os_cluster_refresh(live->cluster, request->target, error);
+  if (!rc) rc = os_cluster_count(live->cluster, request->source, NULL, &source, error);
+  if (!rc) rc = os_cluster_count(live->cluster, request->target, NULL, &target, error);
+  if (rc || source == target) return rc;
+  rc = os_live_reconcile(live, &live->result->deleted, error);
+  return rc ? rc
+            : os_job_audit(live->job, "live", "deletes", "did", false, error,
+                           "%lld documents deleted from %s: they were deleted from %s meanwhile",
+                           (long long)live->result->deleted, request->target, request->source);
+}
+
+static int behind_the_block(struct os_live *live, struct os_live_writer *writer, struct os_error *error) {
+  int64_t copied = 0, operations = 0;
+  int rc = block(live, error);
+  if (!rc) rc = os_cluster_operations(live->cluster, live->request->source, &operations, error);
+  if (!rc) rc = one_pass(live, writer, &copied, error);
+  if (!rc) rc = take_out_deleted(live, error);
+  if (!rc) rc = verify(live, operations, error);
+  return rc;
+}
+
+static int copy(struct os_live *live, struct os_error *error) {
+  struct os_live_writer *writer = NULL;
+  int rc = os_live_writer_open(&writer, live, error);
+  if (!rc) rc = catch_up(live, writer, error);
+  double began = os_clock_monotonic();
+  if (!rc) rc = behind_the_block(live, writer, error);
+  live->result->blocked = os_clock_monotonic() - began;
+  os_live_writer_close(writer);
+  return rc;
+}
+
+int os_live_copy(struct os_job *job, struct os_cluster *cluster, const struct os_live_request *request,
+                 struct os_live_result *result, struct os_error *error) {
+  struct os_live live = {.job = job, .cluster = cluster, .request = request, .result = result};
+  memset(result, 0, sizeof *result);
+  int rc = os_live_release(job, cluster, request->source, error); /* of a job that died behind the block */
+  int64_t *now = NULL;
+  if (!rc) rc = os_cluster_checkpoints(cluster, request->source, &now, &live.shards, error);
+  os_free(now);
+  if (!rc && !(live.cursors = os_calloc(live.shards, sizeof *live.cursors))) rc = os_fail_nomem(error);
+  if (!rc) rc = os_live_cursors_load(&live, error);
+  os_progress_begin(&live.meter, job->progress, job->session->log);
+  if (!rc) rc = copy(&live, error);
+  struct os_progress_state state = {
+      .job = job->number, .index = request->target, .documents = (uint64_t)result->copied};
+  os_progress_end(&live.meter, &state);
+  os_free(live.cursors);
+  if (!rc) return OS_OK;
+  struct os_error trouble;
+  struct os_settle settle;
+  os_error_clear(&trouble);
+  os_settle_all(&settle, cluster, UNBLOCK_SECONDS); /* whatever ended it, also an interruption */
+  if (os_live_release(job, &settle.cluster, request->source, &trouble))
+    os_advise(error, "%s", trouble.advice);
+  return rc;
+}
