@@ -106,9 +106,12 @@ struct match {
 };
 
 static const char *group(const struct match *m, unsigned number, size_t *len) {
-  PCRE2_SIZE from = m->ends[2 * number], to = m->ends[2 * number + 1];
-  *len = from == PCRE2_UNSET || to < from ? 0 : to - from;
-  return from == PCRE2_UNSET ? "" : m->name + from;
+  size_t at = 2 * (size_t)number;
+  *len = 0;
+  if (!m->ends || m->ends[at] == PCRE2_UNSET) return "";
+  /* \K in a lookahead may put the end before the beginning (pcre2pattern) */
+  if (m->ends[at + 1] > m->ends[at]) *len = m->ends[at + 1] - m->ends[at];
+  return m->name + m->ends[at];
 }
 
 static bool is_version(const struct match *m, unsigned number) {
@@ -169,8 +172,9 @@ static int read_named(const struct os_pattern *p, const char *what, const char *
                       struct os_error *error) {
   char name[64];
   int64_t number = 0;
+  if ((*at)[2] != '<') return bad_reference(p, what, *at, error);
   const char *start = *at + 3, *end = strchr(start, '>');
-  size_t len = end && (*at)[2] == '<' ? (size_t)(end - start) : 0;
+  size_t len = end ? (size_t)(end - start) : 0;
   if (!len || len >= sizeof name) return bad_reference(p, what, *at, error);
   memcpy(name, start, len);
   name[len] = '\0';
