@@ -8,9 +8,8 @@
 **   5 verify   as many documents in both, and no operation on the source since the block
 **
 ** A pass is first copy, resumption and catching up in one: the cursor of a shard is a _seq_no, which every
-** write raises, so what changed since is what lies above it (research: cluster operations, 5.3). Equal
-** counts then prove equal documents: each document of the source was copied at its last _seq_no, and the
-** copy has no more of them.
+** write raises, so what changed since is what lies above it. Equal counts then prove equal documents: each
+** document of the source was copied at its last _seq_no, and the copy has no more of them.
 **
 ** The source stays blocked when it went well, for the caller moves its names next; os_live_release() ends
 ** that. Keeper's thread.
