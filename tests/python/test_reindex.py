@@ -247,6 +247,19 @@ def test_red(box, plain, filled, index):
     assert plain.documents(filled[1]) == OLD and verdicts(box)["health of target"] == "fail"
 
 
+def test_yellow_passes_and_replicas_come_back(box, plain, names):
+    """A replica that no node can take: yellow. A clone has its own number of replicas unless it is told."""
+    source, target = names
+    plain.call("PUT", "/%s/_settings" % source, {"index.number_of_replicas": 1})
+    plain.create(target, {"other": {"type": "keyword"}}, mappings={"dynamic": "strict"}, settings={"number_of_replicas": 2, "refresh_interval": "9s"})
+    plain.put(target, "1", {"other": "x"})
+    fails(box, source, target, "holds its former documents again", backup=True)
+    checks = box.audit(last(box)["job"])
+    assert any(a["check_name"] == "health of target" and a["verdict"] == "pass" and "yellow" in a["detail"] for a in checks)
+    assert plain.documents(target) == {"1": {"other": "x"}}
+    assert plain.setting(target, "number_of_replicas") == "2" and plain.setting(target, "refresh_interval") == "9s"
+
+
 def test_no_documents_for_the_query(box, plain, filled):
     fails(box, *filled, "no documents that the query matches", query={"term": {"title": "no such title"}})
     assert plain.documents(filled[1]) == OLD and verdicts(box)["documents"] == "fail"

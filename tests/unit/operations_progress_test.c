@@ -62,6 +62,9 @@ static void the_line(void **state) {
           "100 %  0:00 so far");
   s = (struct os_progress_state){.documents = 1, .refused = 1, .retries = 2}; /* os_retry_failures */
   text_is(&meter, &s, 1001.2, "1 doc  45,000 docs/s  0:01 so far  1 refused  2 retries");
+  s = (struct os_progress_state){.documents = 45000, .documents_total = 180000}; /* os_reindex */
+  text_is(&meter, &s, 1001.2,
+          "45,000 docs  45,000 docs/s  [#######.......................]  25 %  0:01 so far  ETA 0:03");
 }
 
 static void the_last_line_sums_up(void **state) {
