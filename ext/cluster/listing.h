@@ -30,8 +30,8 @@ int os_cluster_list_shards(struct os_cluster *cluster, const char *pattern, json
 int os_cluster_list_nodes(struct os_cluster *cluster, const char *pattern, json_t *rows,
                           struct os_error *error);
 /* GET _tasks: task (id), action, description, running (seconds), cancellable, cancelled, total, created,
-** updated, deleted, noops, conflicts, batches, node (name), parent, started_at, status (object). A parent
-** whose own figures are zero gets the sum of its slices. */
+** updated, deleted, noops, conflicts, batches, node (name), parent, started_at, status (object). The
+** figures of a parent hold those of its slices. */
 int os_cluster_list_tasks(struct os_cluster *cluster, json_t *rows, struct os_error *error);
 /* The fields of a mapping (os_cluster_mapping), in its order: path (dotted), type, parameters (object),
 ** multi_field (1, 0). A field with members is followed by them, an object has the type "object". Pure. */

@@ -93,7 +93,8 @@ static json_t *task_row(const char *id, const char *node, const json_t *task) {
   return NULL;
 }
 
-/* The parent of a sliced task says zero until its slices end (measured on OpenSearch 2.19). */
+/* The parent of a sliced task counts a slice only when that has ended (measured on OpenSearch 2.19): what
+** those do that still run is added. */
 static bool add_to_parent(json_t *parent, const json_t *child) {
   for (int i = 0; i < COUNTERS; i++) {
     const int64_t part = os_json_int(child, counters[i].column, -1);
@@ -115,7 +116,9 @@ static int sum_slices(json_t *rows, struct os_error *error) {
     const json_t *child = json_array_get(rows, i);
     const char *id = os_json_string(child, "parent", NULL);
     json_t *parent = id && json_object_get(child, "total") ? find_task(rows, id) : NULL;
-    const bool slices = parent && os_json_int(parent, "status/total", 0) == 0 &&
+    const json_t *status = json_object_get(parent, "status");
+    const bool slices = parent &&
+                        (json_object_get(status, "slices") || os_json_int(status, "total", 0) == 0) &&
                         !strcmp(os_json_string(parent, "action", ""), os_json_string(child, "action", "?"));
     if (slices && !add_to_parent(parent, child)) return os_fail_nomem(error);
   }

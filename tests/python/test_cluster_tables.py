@@ -211,6 +211,56 @@ def test_tasks_show_progress(seen):
         cluster.call("POST", "/_tasks/%s/_cancel" % task)
 
 
+def test_tasks_after_a_slice_has_ended(box, plain, index):
+    """What the ended slice did is in the parent's own figures, what the other does is added."""
+    plain.create(index, {"a": {"type": "integer"}}, settings={"number_of_shards": 2})
+    plain.call("PUT", "/%s/_doc/only?routing=1&refresh=true" % index, {"a": 1})
+    few = next(i for i in (0, 1) if plain.get("/%s/_count?preference=_shards:%d" % (index, i))["count"] == 1)
+    routing = next(r for r in "abcdefgh" if plain.get("/%s/_search_shards?routing=%s" % (index, r))["shards"][0][0]["shard"] != few)
+    plain.call("POST", "/%s/_bulk?refresh=true&routing=%s" % (index, routing), "".join('{"index":{"_id":"%d"}}\n{"a":1}\n' % i for i in range(2000)), content_type="application/x-ndjson")
+    plain.create(index + "-to")
+    task = plain.call("POST", "/_reindex?wait_for_completion=false&slices=2&requests_per_second=100", {"source": {"index": index, "size": 50}, "dest": {"index": index + "-to"}})["task"]
+    try:
+        for _ in range(200):
+            rows = {r["task"]: r for r in box.rows("SELECT * FROM os_tasks WHERE action = 'indices:data/write/reindex'")}
+            running = [r for r in rows.values() if r["parent"] == task]
+            if task in rows and len(running) == 1 and running[0]["created"]:
+                break
+            box.one("SELECT os_sleep(0.05)")
+        assert (len(running), running[0]["total"], rows[task]["total"]) == (1, 2000, 2001)
+        assert rows[task]["created"] == running[0]["created"] + 1
+    finally:
+        plain.call("POST", "/_tasks/%s/_cancel" % task)
+
+
+def test_a_node_that_left(bare_box, duo):
+    """Red where it held the only copy, yellow where another node has one: what happened, and what helps."""
+    box, name = bare_box, unique()
+    box.env["OPENSEARCH_ENDPOINT"] = duo.cluster.url
+    duo.start_second()
+    node = [r["node"] for r in box.rows("SELECT node FROM os_nodes WHERE NOT is_manager")]
+    assert len(node) == 1
+    duo.cluster.create(name + "-only", settings={"routing.allocation.require._name": node[0]})
+    duo.cluster.create(name + "-both", settings={"number_of_replicas": 1})
+    duo.cluster.settle(name + "-*", ("green",))
+    duo.stop_second()
+    try:
+        duo.cluster.settle(name + "-only", ("red",))
+        rows = {r["name"][len(name):]: r for r in box.rows("SELECT * FROM os_health WHERE name GLOB ?", name + "*")}
+        assert rows["-only"]["health"] == "red" and "the primary of shard 0 is not assigned (its node left the cluster" in rows["-only"]["why"]
+        assert "start the node again that held the shard" in rows["-only"]["fix"]
+        assert rows["-both"]["health"] == "yellow" and "the replica of shard 0" in rows["-both"]["why"] and "its node left the cluster" in rows["-both"]["why"]
+        assert rows["-both"]["fix"]
+        assert box.one("SELECT count(*) FROM os_nodes") == 1
+        assert box.rows("SELECT kind, unassigned_reason, node FROM os_shards WHERE index_name = ? AND state = 'UNASSIGNED'", name + "-both") == [
+            {"kind": "replica", "unassigned_reason": "NODE_LEFT", "node": None}]
+    finally:
+        duo.start_second()
+    duo.cluster.settle(name + "-*", ("green",))
+    assert box.rows("SELECT DISTINCT health, why FROM os_health WHERE name GLOB ?", name + "*") == [{"health": "green", "why": None}]
+    duo.cluster.call("DELETE", "/%s*" % name)
+
+
 def test_views_and_joins(box, plain, index):
     plain.create(index, aliases={index + "-1": {}, index + "-2": {}})
     box.one("CREATE VIEW mine AS SELECT i.index_name, a.alias, h.health FROM os_index i JOIN os_aliases a USING(index_name) JOIN os_health h ON h.name = i.index_name")
