@@ -176,3 +176,26 @@ def test_the_way_that_is_chosen(box, plain, index, documents, deleted, threshold
     assert (result["way"], result["recreated"], result["deleted"]) == (way, way == "recreate", documents)
     assert plain.count(index) == 0 and (plain.uuid(index) != uuid) == (way == "recreate")
     assert [a["verdict"] for a in box.audit(box.one("SELECT max(job) FROM os_jobs")) if a["check_name"] == "expunge"] == ([expunge] if expunge else [])
+
+
+MOMENTS = {"trial created": r"PUT /%s-os-trial-\d+", "trial deleted": r"DELETE /%s-os-trial-\d+", "writes blocked": r"PUT /%s/_block/write",
+           "cloned": r"PUT /%s/_clone/", "deleted": r"DELETE /%s(\?|$)", "created": r"PUT /%s(\?|$)", "counted": r"GET /%s/_count"}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_interrupted(through, proxy, plain, index, moment):
+    """Ctrl-C while the answer of a request is under way: what was there is put back before the command ends."""
+    before = made(plain, index)
+    rule = proxy.rule("delay_answer", on=MOMENTS[moment] % index, seconds=3, times=1, skip=1 if moment == "counted" else 0)
+    running = through.start("SELECT os_cleanup('%s', '{\"recreate_threshold\":10}');" % index)
+    for _ in range(1000):
+        if rule["fired"] and not proxy.busy:
+            break
+        proxy.wait(0.01)
+    running.interrupt()
+    out = running.finish(60)
+    assert out.code != 0 and "interrupted" in out.err, out
+    assert state_of(plain, index) == before and plain.setting(index, "blocks.write") != "true"
+    assert [i["index"] for i in plain.get("/_cat/indices/%s*?format=json&h=index" % index)] == [index]
+    through.run("os_cleanup", index, {"recreate_threshold": 10})
+    assert plain.count(index) == 0

@@ -128,6 +128,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
   bool exists = true;
   os_error_clear(&trouble);
   os_error_clear(&ignored);
+  os_cluster_drain(r->cluster, &ignored); /* what was asked for last may still be on its way */
   int rc = os_cluster_index_exists(r->cluster, r->index, &exists, &ignored);
   if (!rc && !exists) r->deleted = true;
   rc = OS_OK;
