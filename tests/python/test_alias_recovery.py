@@ -69,6 +69,20 @@ def test_never_carried_out(pair, proxy, fault, how):
     assert pair.where() == moved(pair)
 
 
+def test_acknowledged_and_not_done(pair, proxy):
+    """What is read back decides, not the answer."""
+    proxy.rule("status", on=MOVE, code=200, body='{"acknowledged":true}')
+    with refusal("somebody else changed alias.*is on '%s' now" % pair.old):
+        pair.switch()
+    assert pair.where() == pair.before and pair.audit()[-1]["verdict"] == "fail"
+
+
+def test_not_acknowledged_and_done(pair, proxy):
+    proxy.rule("status_after", on=MOVE, code=200, body='{"acknowledged":false}', times=1)
+    pair.switch()
+    assert pair.where() == moved(pair)
+
+
 def test_refused_by_the_server(pair, proxy):
     proxy.rule("status", on=MOVE, code=403, body='{"error":{"type":"security_exception","reason":"no permissions for [indices:admin/aliases] and User [x]"}}')
     with refusal("stays on '%s'.*indices:admin/aliases" % pair.old):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.cluster import unique
+from harness.cluster import HttpError, unique
 from harness.paths import ROOT
 from harness.refusal import refusal
 
@@ -360,6 +360,33 @@ def test_written_to_after_the_swap(behind_proxy, proxy):
     assert v.cluster.doc(v.names[0], "late") and v.aliases(v.names[0]) == {}
 
 
+@pytest.mark.parametrize("which, skip, words", [(0, 1, "has 49 documents, but 50 were read"), (1, 0, "has 50 documents, '.*' has 49, and nobody else wrote")])
+def test_a_count_that_does_not_fit(behind_proxy, proxy, which, skip, words):
+    """Nothing explains it: the aliases stay, and a later call counts again."""
+    v = behind_proxy
+    index = (v.names[0], v.next[0])[which]
+    proxy.rule("status", on=r"GET /%s/_count" % index, skip=skip, code=200, times=1,
+               body='{"count":49,"_shards":{"total":1,"successful":1,"skipped":0,"failed":0}}')
+    with refusal("step verify.*" + words):
+        v.run()
+    assert set(v.aliases(v.names[0])) == {v.alias[0], v.names[0] + "_other"}
+    assert [r["verdict"] for r in v.audit() if r["check_name"] == "documents"] == ["fail"]
+    v.run()
+    v.check_done()
+
+
+def test_acknowledged_and_not_done(behind_proxy, proxy):
+    """Read back it is not so, three times: nothing goes on from there."""
+    v = behind_proxy
+    proxy.rule("status", on=r"POST /_aliases", skip=1, code=200, body='{"acknowledged":true}')
+    with refusal("step swap.*acknowledged, but it is not so"):
+        v.run()
+    assert set(v.aliases(v.names[0])) == {v.alias[0], v.names[0] + "_other"} and v.cluster.count(v.names[0]) == v.count
+    proxy.clear()
+    v.run()
+    v.check_done()
+
+
 def test_mapping_conflict_is_told(behind_proxy, proxy):
     """Documents that the new index refuses: the copy stops, they are listed, and nothing is taken away."""
     v = behind_proxy
@@ -504,6 +531,24 @@ def test_the_new_index_deleted_midway(behind_proxy, proxy):
     v.cluster.delete(v.next[0])
     v.run()
     v.check_done()
+
+
+def test_begun_anew_with_the_other_method(behind_proxy, proxy):
+    """Broken off under server: live is refused, until the new index is deleted; then the old one takes the writes again."""
+    v = behind_proxy
+    v.cluster.call("POST", "/_aliases", {"actions": [{"add": {"index": v.names[0], "alias": v.alias[0], "filter": FILTER}}]})
+    proxy.rule("status", on=r"POST /_reindex", code=400, body='{"error":{"type":"x","reason":"no"}}')
+    with refusal("step copy"):
+        v.run()
+    proxy.clear()
+    v.refused("begun with method 'server'", "delete '%s' first" % v.next[0], method="live")
+    v.cluster.delete(v.next[0])
+    with pytest.raises(HttpError, match="no write index"):
+        v.cluster.put(v.alias[0], "x", {"k": "a"})
+    v.run(method="live")
+    assert v.aliases(v.next[0])[v.alias[0]] == {"filter": FILTER, "is_write_index": True}
+    assert v.cluster.documents(v.next[0]) == documents(v.count) and v.indices() == v.next
+    assert any(r["check_name"] == "alias" and "as it was on" in r["detail"] for r in v.audit())
 
 
 def test_the_old_index_replaced_after_it_broke_off(behind_proxy, proxy):

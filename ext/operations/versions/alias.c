@@ -156,8 +156,50 @@ static int put_on_both(struct os_version *v, const json_t *before, struct os_err
   return rc;
 }
 
+/* ---- back to the old one alone ---- */
+
+static int is_as_before(struct os_version *v, void *before, bool *done, struct os_error *error) {
+  json_t *now = NULL;
+  int rc = os_cluster_alias_get(v->cluster, v->alias, &now, error);
+  const json_t *properties = json_object_get(now, v->old);
+  *done = !rc && (json_is_object((json_t *)before) ? json_equal(properties, before) : !properties);
+  json_decref(now);
+  return rc;
+}
+
+/* Begun with the alias on both, and begun anew without: the old index takes the writes again. */
+static int put_back(struct os_version *v, json_t *before, struct os_error *error) {
+  json_t *actions = json_array();
+  struct os_version_change change = {
+      .what = "putting the alias back", .is_done = is_as_before, .ctx = before};
+  bool whole = actions && (json_is_object(before) ? add(actions, v->old, v->alias, before)
+                                                  : take_off(actions, v->old, v->alias,
+                                                             os_cluster_must_exist(&v->cluster->caps)));
+  if (whole) change.body = body_of(json_incref(actions));
+  int rc = change.body ? os_job_audit(v->job, "alias", "alias", "did", true, error,
+                                      "'%s' as it was on '%s' before: POST /_aliases %.1500s", v->alias,
+                                      v->old, change.body)
+                       : os_fail_nomem(error);
+  if (!rc) rc = os_version_change_aliases(v, &change, error);
+  os_free(change.body);
+  json_decref(actions);
+  return rc;
+}
+
+static int undo_alias(struct os_version *v, struct os_error *error) {
+  char state[16];
+  json_t *data = NULL;
+  bool done = true;
+  int rc = os_version_get(v, "alias", state, &data, error);
+  json_t *before = json_object_get(data, "before");
+  if (!rc && before) rc = is_as_before(v, before, &done, error);
+  if (!rc && !done) rc = put_back(v, before, error);
+  json_decref(data);
+  return rc;
+}
+
 int os_version_alias(struct os_version *v, struct os_error *error) {
-  if (v->request->live) return OS_OK; /* everything stays on the old index until the end */
+  if (v->request->live) return undo_alias(v, error); /* everything stays on the old index until the end */
   json_t *before = NULL;
   bool done = false;
   int rc = read_before(v, &before, &done, error);

@@ -209,10 +209,10 @@ int os_version_guard(struct os_version *v, struct os_error *error) {
   if (v->finished)
     return os_job_audit(v->job, step, "index", "pass", false, error, "'%s' was done by an earlier job",
                         v->old);
-  rc = os_version_check_method(v, error);
-  if (!rc) rc = read_definition(v, error);
+  rc = read_definition(v, error);
   if (!rc) rc = guard_health(v, error);
   if (!rc) rc = guard_next(v, error);
+  if (!rc && !v->lost) rc = os_version_check_method(v, error); /* begun anew, it may be by the other */
   if (!rc) rc = guard_alias(v, error);
   if (!rc) rc = os_version_get(v, "swap", state, NULL, error);
   if (rc) return rc;
