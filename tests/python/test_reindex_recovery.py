@@ -73,14 +73,17 @@ def dies(box, proxy, pair, moment, done, **options):
     """os_reindex, killed when the cluster has done (or has not yet got) the moment's request."""
     rule = proxy.rule("delay_answer" if done else "hang", on=pair.pattern(moment), seconds=20, skip=skipped(pair, moment))
     running = box.start(pair.call(**options))
-    for _ in range(1500):
-        if rule["fired"] and not (done and proxy.busy):
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
+    comes_to(proxy, rule, lambda: not (done and proxy.busy))
     assert running.kill().code == -9
     proxy.clear()
+
+
+def comes_to(proxy, rule, ready=lambda: True):
+    for _ in range(2000):
+        if rule["fired"] and ready():
+            return
+        proxy.wait(0.01)
+    raise AssertionError("it never came to the request %s" % rule["on"])
 
 
 def skipped(pair, moment):
@@ -204,8 +207,7 @@ def test_interrupted(through, proxy, pair, moment):
     """Ctrl-C while the cluster is at it: what was done is undone all the same."""
     rule = proxy.rule("delay_answer", on=pair.pattern(moment), seconds=1.5, times=1)
     running = through.start(pair.call())
-    while not rule["fired"]:
-        proxy.wait(0.01)
+    comes_to(proxy, rule)
     running.interrupt()
     out = running.finish(30)
     assert out.code != 0 and "interrupted" in out.err
@@ -216,3 +218,20 @@ def test_interrupted(through, proxy, pair, moment):
         pair.as_before()
     pair.run(through)
     pair.whole()
+
+
+@pytest.mark.parametrize("pair", ["backup"], indirect=True)
+def test_a_second_ctrl_c_leaves_the_rest(through, proxy, pair):
+    """Undoing takes its time; who does not want to wait for it has it done by the next call."""
+    rule = proxy.rule("hang", on=r"PUT /%s-os-backup-\d+/_clone/" % re.escape(pair.target), seconds=20)
+    started = proxy.rule("delay_answer", on=pair.pattern("watched"), seconds=1, times=1)
+    running = through.start(pair.call())
+    comes_to(proxy, started)
+    running.interrupt()
+    comes_to(proxy, rule)
+    running.interrupt()
+    out = running.finish(5)
+    assert out.code != 0 and "could not be undone" in out.err and '"mode":"undo"' in out.err
+    proxy.clear()
+    pair.run(through, mode="undo")
+    pair.as_before()
