@@ -58,7 +58,7 @@ static int guard_health(struct os_job *job, struct os_cluster *cluster, const ch
   if (rc) return refuse(job, "health", error);
   if (!strcmp(health, "red")) {
     os_fail(error, OS_ERR_GUARD, "index %s is red: a primary shard is not assigned", index);
-    os_advise(error, "GET /_cluster/allocation/explain says why");
+    os_advise(error, "SELECT why, fix FROM os_health WHERE name = '%s'", index);
     return refuse(job, "health", error);
   }
   return os_job_audit(job, "cleanup", "health", "pass", false, error, "%s", health);
