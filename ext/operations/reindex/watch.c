@@ -106,10 +106,10 @@ static int tell_refusals(struct os_job *job, const char *task, const json_t *res
                       "task %s stopped with %zu refused; the first %zu are listed", task, count,
                       count < LISTED ? count : (size_t)LISTED);
   job->figures.documents_failed += (int64_t)count;
+  const char *which = count == 1 ? "it" : count <= LISTED ? "them" : "the first ten";
   if (count)
-    os_advise(error,
-              "the first %d are rows of os_audit (job %lld); the task stops at the first batch that has some",
-              count < LISTED ? (int)count : LISTED, (long long)job->number);
+    os_advise(error, "os_audit lists %s (job %lld); the task stops at the first batch that has some", which,
+              (long long)job->number);
   return rc;
 }
 
