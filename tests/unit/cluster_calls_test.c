@@ -471,12 +471,12 @@ static void tasks(void **state) {
     const char *id;
     int code;
     const char *words;
-  } bad[] = {{"short:1", OS_ERR_REFUSED, "8 of 9 documents"},
-             {"stop:1", OS_ERR_CANCELLED, "by user request"},
-             {"fail:1", OS_ERR_REFUSED,
-              "1 failure, the first of document '7': mapper_parsing_exception: no number"},
-             {"err:1", OS_ERR_REFUSED, "boom: bang"},
-             {"mute:1", OS_ERR_ANSWER, "promises"}};
+  } bad[] = {
+      {"short:1", OS_ERR_REFUSED, "8 of 9 documents"},
+      {"stop:1", OS_ERR_CANCELLED, "by user request"},
+      {"fail:1", OS_ERR_REFUSED, "1 failure, the first of document '7': mapper_parsing_exception: no number"},
+      {"err:1", OS_ERR_REFUSED, "boom: bang"},
+      {"mute:1", OS_ERR_ANSWER, "promises"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
     assert_int_equal(os_cluster_task_poll(&cluster, bad[i].id, &completed, &status, &error), bad[i].code);
     assert_true(completed);
