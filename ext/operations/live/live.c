@@ -34,9 +34,11 @@ static int put_block(struct os_live *live, struct os_error *error) {
   int rc = os_cluster_request(live->cluster, &call, NULL, &answer, error);
   if (!rc &&
       !(os_json_bool(answer, "acknowledged", false) && os_json_bool(answer, "shards_acknowledged", false))) {
-    os_fail(error, OS_ERR_CONFLICT, "not every shard of %s took the write block", live->request->source);
-    rc =
-        os_advise(error, "SELECT * FROM os_shards WHERE index_name = '%s' shows them", live->request->source);
+    char *said = os_json_text(json_object_get(answer, "indices"));
+    os_fail(error, OS_ERR_CONFLICT, "not every shard of %s took the write block: %.600s",
+            live->request->source, said ? said : "");
+    os_free(said);
+    rc = os_advise(error, "the rights it takes are indices:admin/block/add and indices:admin/block/add[s]");
   }
   json_decref(answer);
   os_free(path);
