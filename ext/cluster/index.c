@@ -195,32 +195,6 @@ int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_ind
   return rc;
 }
 
-int os_cluster_operations(struct os_cluster *cluster, const char *name, int64_t *operations,
-                          struct os_error *error) {
-  struct os_name_call call = {
-      .method = "GET",
-      .name = name,
-      .after = "/_stats/docs?level=shards&filter_path=_shards,indices.*.shards.*.routing.primary,"
-               "indices.*.shards.*.seq_no.max_seq_no"};
-  json_t *answer = NULL;
-  *operations = 0;
-  int rc = os_name_request(cluster, &call, NULL, &answer, error);
-  if (rc == OS_OK) rc = os_all_shards(answer, "statistics", error);
-  json_t *shards = json_object_get(json_object_get(json_object_get(answer, "indices"), name), "shards"),
-         *copies = NULL;
-  if (rc == OS_OK && !json_object_size(shards)) rc = os_odd_answer("statistics", answer, error);
-  const char *number = NULL;
-  json_object_foreach(rc ? NULL : shards, number, copies) {
-    for (size_t i = 0; i < json_array_size(copies); i++) {
-      const json_t *copy = json_array_get(copies, i);
-      if (os_json_bool(copy, "routing/primary", false)) /* -1 where nothing was ever written */
-        *operations += os_json_int(copy, "seq_no/max_seq_no", -1) + 1;
-    }
-  }
-  json_decref(answer);
-  return rc;
-}
-
 int os_cluster_force_merge(struct os_cluster *cluster, const char *name, bool only_expunge, double timeout,
                            bool *started_only, struct os_error *error) {
   static const int allowed[] = {504, 0}; /* a load balancer lost patience; the merge goes on */

@@ -11,6 +11,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
+from harness.crash import kill_at
 from harness.paths import EXTENSION, ROOT
 
 OLD, NEW = datasets.products(300), datasets.products(450, start=2000)
@@ -291,18 +292,9 @@ MOMENTS = {"copy begun": (r"POST /_reindex", 0, "a"), "copy counted": (r"GET /%s
 def test_killed_and_resumed(ready, proxy, plain, names, moment):
     alias, primary, secondary = names
     pattern, before, where = MOMENTS[moment]
-    rule = proxy.rule("delay_answer", on=pattern % primary[:-2] if "%s" in pattern else pattern, seconds=20, skip=before)
     options = json.dumps({"delay": 0, "load": {"batch_size": 50, "max_workers": 1}})
-    running = ready.start("SELECT os_refresh_data('%s', '%s', '%s', 'new', '%s');" % (*names, options))
-    for _ in range(3000):
-        if rule["fired"] and not proxy.busy:
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
-    time.sleep(0.3)
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(ready, proxy, "SELECT os_refresh_data('%s', '%s', '%s', 'new', '%s');" % (*names, options),
+            pattern % primary[:-2] if "%s" in pattern else pattern, skip=before)
     assert serving(plain, alias) == [primary[:-1] + where]
     assert plain.count(alias) in (300, 450)
     reader = Reader(plain, alias)

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 
+from harness.crash import kill_at
 from harness.refusal import refusal
 from test_reindex_versions import Versions, documents
 
@@ -231,17 +232,7 @@ MOMENTS = {"created": (r"PUT /%(new)s(\?|$)", 0), "copying": (r"POST /%(new)s/_b
 def test_killed_and_continued(behind, proxy, moment):
     pattern, before = MOMENTS[moment]
     names = {"old": behind.names[0], "new": behind.next[0]}
-    rule = proxy.rule("delay_answer", on=pattern % names, seconds=20, skip=before)
-    running = behind.box.start(behind.sql(method="live"))
-    for _ in range(3000):
-        if rule["fired"] and not proxy.busy:
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
-    time.sleep(0.3)
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(behind.box, proxy, behind.sql(method="live"), pattern % names, skip=before)
     late = {}
     if moment in ("created", "copying"):
         late = {"late": {"k": "late", "n": 5}}
