@@ -13,11 +13,11 @@ static const char ALGORITHM[] = "AWS4-HMAC-SHA256";
 
 static void hex(const unsigned char digest[DIGEST], char out[OS_SIGV4_HASH]) {
   static const char digits[] = "0123456789abcdef";
-  for (int i = 0; i < DIGEST; i++) {
-    out[2 * i] = digits[digest[i] >> 4];
-    out[2 * i + 1] = digits[digest[i] & 15];
+  for (size_t i = 0; i < DIGEST; i++) {
+    *out++ = digits[digest[i] >> 4];
+    *out++ = digits[digest[i] & 15];
   }
-  out[2 * DIGEST] = '\0';
+  *out = '\0';
 }
 
 bool os_sigv4_hash(const void *data, size_t len, char out[OS_SIGV4_HASH]) {
