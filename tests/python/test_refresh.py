@@ -268,6 +268,14 @@ def test_cancelled_from_elsewhere(ready, plain, names):
     assert_refreshed(plain, names)
 
 
+def test_a_limit_for_the_whole(ready, plain, names):
+    """Reached between two steps: the alias is on a whole index, and resume goes on."""
+    text = refused(ready, names, delay=60, timeout=8)
+    assert "resume" in text and serving(plain, names[0]) == [names[1]] and plain.count(names[2]) == 300, text
+    refresh(ready, names, resume=True)
+    assert_refreshed(plain, names)
+
+
 def test_the_plain_script(ready, plain, names):
     """sql/refresh.sql, with its five seconds cut short."""
     script = (ROOT / "sql/refresh.sql").read_text().replace("os_sleep(5)", "os_sleep(0.01)")
