@@ -2,6 +2,7 @@
 #include "format/search_hits.h"
 #include <string.h>
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/text.h"
 #include "format/json_scan.h"
 
@@ -9,6 +10,7 @@ enum { ID, ROUTING, SOURCE, SEQ_NO }; /* the picks of a hit, in their order */
 
 struct os_search_hits {
   struct os_json_scan hit, document;
+  struct os_buf answer; /* a copy with the OS_PAD bytes behind it that the scanner reads */
   const char *at, *end; /* the rest of the array */
   bool first;
 };
@@ -93,7 +95,12 @@ int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t 
   for (int i = 0; i <= SEQ_NO; i++)
     os_json_scan_pick(&hits->hit, names[i], false);
   hits->first = true;
-  int rc = find_array(answer, len, &hits->at, &hits->end, error);
+  os_buf_init(&hits->answer, 0);
+  os_buf_append(&hits->answer, answer, len);
+  os_buf_zero_pad(&hits->answer);
+  int rc = hits->answer.failed
+               ? os_fail_nomem(error)
+               : find_array(hits->answer.data ? hits->answer.data : "", len, &hits->at, &hits->end, error);
   if (rc) {
     os_search_hits_close(hits);
     *out = NULL;
@@ -103,6 +110,7 @@ int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t 
 
 void os_search_hits_close(struct os_search_hits *hits) {
   if (!hits) return;
+  os_buf_free(&hits->answer);
   os_json_scan_free(&hits->hit);
   os_json_scan_free(&hits->document);
   os_free(hits);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include "base/error.h"
 
-struct os_search_hits; /* holds no more than where it is; the answer stays the caller's */
+struct os_search_hits;
 
 struct os_search_hit {      /* slices live until the next call */
   const char *id, *routing; /* JSON text between the quotes; routing NULL: none */
@@ -21,9 +21,8 @@ struct os_search_hit {      /* slices live until the next call */
   int64_t seq_no; /* -1: not in the answer */
 };
 
-/* Begin with an answer of len bytes, behind which OS_PAD bytes can be read (a struct os_buf).
-** OS_ERR_ANSWER where it is no search answer, where a shard failed or the search ran out of time: what is
-** missing then would be lost. */
+/* Begin with an answer, of which a copy is made. OS_ERR_ANSWER where it is no search answer, where a shard
+** failed or the search ran out of time: what is missing then would be lost. */
 int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t len, struct os_error *error);
 /* *found false: there are no more. */
 int os_search_hits_next(struct os_search_hits *hits, struct os_search_hit *hit, bool *found,

@@ -16,17 +16,15 @@ static struct os_error test_error;
 /* "id/routing/seq_no/source;…", or the error. */
 static const char *read_all(const char *answer) {
   static struct os_buf out;
-  struct os_buf copy;
   struct os_search_hits *hits = NULL;
   struct os_search_hit hit;
   bool found = true;
   os_buf_free(&out);
   os_buf_init(&out, 0);
   os_buf_puts(&out, "");
-  os_buf_init(&copy, 0);
-  os_buf_puts(&copy, answer);
+  char *copy = os_strdup(answer); /* no byte more: the sanitizer would see a look behind it */
   os_error_clear(&test_error);
-  int rc = os_search_hits_open(&hits, copy.data, copy.len, &test_error);
+  int rc = os_search_hits_open(&hits, copy, strlen(copy), &test_error);
   while (!rc && !(rc = os_search_hits_next(hits, &hit, &found, &test_error)) && found)
     os_buf_printf(&out, "%.*s/%.*s/%lld/%.*s;", (int)hit.id_len, hit.id, (int)hit.routing_len,
                   hit.routing ? hit.routing : "", (long long)hit.seq_no, (int)hit.source_len,
@@ -36,7 +34,7 @@ static const char *read_all(const char *answer) {
     os_buf_clear(&out);
     os_buf_printf(&out, "! %s", test_error.text);
   }
-  os_buf_free(&copy);
+  os_free(copy);
   return out.data;
 }
 
