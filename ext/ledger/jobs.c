@@ -222,7 +222,7 @@ int os_ledger_job_control(struct os_ledger *ledger, int64_t job, char out[16], s
 }
 
 struct job_state {
-  char status[16], control[16], finished_at[OS_TIME_TEXT];
+  char status[16], control[16], finished_at[OS_TIME_TEXT], kind[32];
   enum os_life life;
 };
 
@@ -238,7 +238,8 @@ static int read_state(struct os_ledger *ledger, int64_t job, struct job_state *s
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(
       ledger,
-      "SELECT status, control, coalesce(finished_at, ''), locked, host, updated_at FROM job WHERE job = ?1",
+      "SELECT status, control, coalesce(finished_at, ''), locked, host, updated_at, kind FROM job"
+      " WHERE job = ?1",
       "reading a job", error, "i", job);
   if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
   int step = sqlite3_step(stmt);
@@ -251,11 +252,28 @@ static int read_state(struct os_ledger *ledger, int64_t job, struct job_state *s
                       : os_job_life(ledger, job, sqlite3_column_int(stmt, 3) != 0,
                                     (const char *)sqlite3_column_text(stmt, 4),
                                     (const char *)sqlite3_column_text(stmt, 5));
+    copy_text(stmt, 6, state->kind, sizeof state->kind);
   } else {
     rc = step == SQLITE_DONE ? no_such_job(job, error) : os_ledger_fail(ledger, step, "reading a job", error);
   }
   os_ledger_done(stmt);
   return rc;
+}
+
+/* What the cluster does by itself, and what is over in a moment, cannot wait. */
+static bool can_pause(const char *kind) {
+  static const char *const kinds[] = {"bulk_load", "retry_failures", "refresh_data", "reindex_versions"};
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+    if (strcmp(kind, kinds[i]) == 0) return true;
+  return false;
+}
+
+static int refuse_pause(int64_t job, const struct job_state *state, struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "job %lld (%s) cannot pause: the cluster does its work", (long long)job,
+          state->kind);
+  return os_advise(error,
+                   "SELECT os_cancel(%lld) stops it; what it was doing is undone or gone on with later",
+                   (long long)job);
 }
 
 static int refuse_ask(int64_t job, const char *word, const struct job_state *state, struct os_error *error) {
@@ -293,6 +311,8 @@ int os_ledger_job_ask(struct os_ledger *ledger, int64_t job, const char *word, s
   bool cancelling = strcmp(state.control, "cancel") == 0 && strcmp(word, "cancel") != 0;
   if (rc == OS_OK && (state.life == OS_LIFE_DEAD || state.life == OS_LIFE_ENDED || cancelling))
     rc = refuse_ask(job, word, &state, error);
+  else if (rc == OS_OK && strcmp(word, "pause") == 0 && !can_pause(state.kind))
+    rc = refuse_pause(job, &state, error);
   if (rc == OS_OK) rc = os_ledger_run(ledger, sql, doing, error, "it", job, word);
   return os_write_leave(ledger, &write, rc, error);
 }

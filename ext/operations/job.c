@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/text.h"
 
 int os_job_audit(struct os_job *job, const char *step, const char *check, const char *verdict, bool durable,
@@ -28,6 +29,33 @@ int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
   os_error_sentence(refusal, sentence, sizeof sentence);
   os_job_audit(job, step, check, "fail", false, &ignored, "%s", sentence);
   return (int)refusal->code;
+}
+
+static const double HEARTBEAT = 5; /* seconds; the ledger wants one every 20 */
+
+int os_job_listen(struct os_job *job, const char *doing, struct os_error *error) {
+  double beat = 0;
+  bool waits = false;
+  for (;;) {
+    char asked[16];
+    if (os_session_interrupted(job->session))
+      return os_fail(error, OS_ERR_INTERRUPTED, "interrupted %s", doing);
+    int rc = os_ledger_job_control(job->ledger, job->number, asked, error);
+    if (!rc && os_clock_monotonic() > beat) {
+      rc = os_ledger_job_progress(job->ledger, job->number, &job->figures, error);
+      beat = os_clock_monotonic() + HEARTBEAT;
+    }
+    if (rc) return rc;
+    if (!strcmp(asked, "cancel"))
+      return os_fail(error, OS_ERR_CANCELLED, "cancelled by os_cancel(%lld) %s", (long long)job->number,
+                     doing);
+    bool paused = !strcmp(asked, "pause");
+    if (paused != waits)
+      os_log_write(job->session->log, OS_LOG_INFO, paused ? "paused by os_pause" : "goes on");
+    if (!paused) return OS_OK;
+    waits = true;
+    os_clock_sleep_ms(50);
+  }
 }
 
 const char *os_job_status(const struct os_session *session, int rc, bool partial) {

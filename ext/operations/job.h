@@ -32,6 +32,9 @@ int os_job_audit(struct os_job *job, const char *step, const char *check, const 
 /* A guard that said no: the row "fail" with the text of *refusal, whose code is returned. */
 int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
                         const struct os_error *refusal);
+/* Between two steps: OS_ERR_INTERRUPTED, or OS_ERR_CANCELLED when os_cancel() asked for it; paused, it waits here
+** (with heartbeats) until it is told to go on. doing: "between two steps of the refresh". */
+int os_job_listen(struct os_job *job, const char *doing, struct os_error *error);
 /* The status to end a job with: success, partial, failed, interrupted or cancelled. */
 const char *os_job_status(const struct os_session *session, int rc, bool partial);
 #endif

@@ -268,6 +268,34 @@ def test_cancelled_from_elsewhere(ready, plain, names):
     assert_refreshed(plain, names)
 
 
+def test_paused_between_two_steps(ready, plain, names):
+    running = ready.start("SELECT os_refresh_data('%s', '%s', '%s', 'new', '{\"delay\":1.5}');" % names)
+    end = time.time() + 30
+    while not ready.rows("SELECT 1 FROM os_jobs WHERE kind = 'reindex' AND status = 'success'") and time.time() < end:
+        time.sleep(0.05)
+    job = ready.one("SELECT job FROM os_jobs WHERE kind = 'refresh_data'")
+    ready.one("SELECT os_pause(?)", job)
+    time.sleep(2.5)
+    assert running.process.poll() is None and serving(plain, names[0]) == [names[1]], "it did not wait"
+    assert not ready.rows("SELECT 1 FROM os_jobs WHERE kind = 'switch_alias'")
+    ready.one("SELECT os_continue(?)", job)
+    assert running.finish(60).code == 0
+    assert_refreshed(plain, names)
+    with pytest.raises(sqlite3.Error, match="has ended"):
+        ready.one("SELECT os_pause(?)", job)
+
+
+def test_a_copy_by_the_cluster_does_not_pause(ready, proxy, plain, names):
+    proxy.rule("delay_answer", on=r"POST /_reindex", seconds=2)
+    running = ready.start("SELECT os_reindex('%s', '%s');" % names[1:])
+    end = time.time() + 30
+    while not ready.rows("SELECT 1 FROM os_jobs WHERE kind = 'reindex'") and time.time() < end:
+        time.sleep(0.05)
+    with pytest.raises(sqlite3.Error, match="cannot pause"):
+        ready.one("SELECT os_pause(max(job)) FROM os_jobs")
+    assert running.finish(60).code == 0
+
+
 def test_a_limit_for_the_whole(ready, plain, names):
     """Reached between two steps: the alias is on a whole index, and resume goes on."""
     text = refused(ready, names, delay=60, timeout=8)

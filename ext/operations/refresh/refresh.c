@@ -75,28 +75,13 @@ static int sign(struct os_refresh *refresh, struct os_error *error) {
 
 /* ---- one step after another -------------------------------------------------------------------- */
 
-static int check_control(struct os_refresh *refresh, struct os_error *error) {
-  char asked[16];
-  if (os_session_interrupted(refresh->job->session))
-    return os_fail(error, OS_ERR_INTERRUPTED, "interrupted between two steps of the refresh");
-  int rc = os_ledger_job_control(refresh->job->ledger, refresh->job->number, asked, error);
-  if (!rc && !strcmp(asked, "cancel"))
-    rc = os_fail(error, OS_ERR_CANCELLED, "cancelled between two steps of the refresh");
-  return rc;
-}
-
-/* The figures of the parent stay as they are: this is its heartbeat. */
 static int pause_between(struct os_refresh *refresh, struct os_error *error) {
-  double until = os_clock_monotonic() + refresh->request->delay, beat = 0;
-  int rc = check_control(refresh, error);
-  while (!rc && os_clock_monotonic() < until) {
-    os_clock_sleep_ms(50);
-    rc = check_control(refresh, error);
-    if (!rc && os_clock_monotonic() > beat) {
-      rc = os_ledger_job_progress(refresh->job->ledger, refresh->job->number, &refresh->job->figures, error);
-      beat = os_clock_monotonic() + 5;
-    }
-  }
+  double until = os_clock_monotonic() + refresh->request->delay;
+  int rc = OS_OK;
+  do {
+    rc = os_job_listen(refresh->job, "between two steps of the refresh", error);
+    if (!rc && os_clock_monotonic() < until) os_clock_sleep_ms(50);
+  } while (!rc && os_clock_monotonic() < until);
   return rc;
 }
 

@@ -110,15 +110,7 @@ static int find_earlier(struct whole *w, struct os_error *error) {
 
 /* ---- between the steps ---- */
 
-static int checkpoint(struct os_job *job, struct os_error *error) {
-  char asked[16];
-  int rc = os_ledger_job_progress(job->ledger, job->number, &job->figures, error);
-  if (!rc) rc = os_ledger_job_control(job->ledger, job->number, asked, error);
-  if (rc) return rc;
-  if (os_session_interrupted(job->session)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
-  if (!strcmp(asked, "cancel")) return os_fail(error, OS_ERR_CANCELLED, "cancelled by os_cancel()");
-  return OS_OK;
-}
+static const char between[] = "between two steps";
 
 static void describe(const struct os_version *v, char *out, size_t size) {
   if (v->finished)
@@ -175,7 +167,7 @@ static int run_one(struct whole *w, struct os_version *v, struct os_error *error
   int rc = first_step(v, &first, error);
   for (int i = first; i < STEPS && !rc; i++) {
     os_log_write(w->job->session->log, OS_LOG_INFO, "%s to %s: %s", v->old, v->next, steps[i].name);
-    rc = checkpoint(w->job, error);
+    rc = os_job_listen(w->job, between, error);
     if (!rc) rc = steps[i].run(v, error);
     if (rc) {
       os_version_unblock(v, error);
@@ -219,7 +211,7 @@ static int guard_all(struct whole *w, struct os_error *error) {
     rc = os_version_guard(&w->versions[i], error);
     /* as few at a time as can be: a thousand mappings may be large */
     if (!rc && i > 0) os_version_free(&w->versions[i]);
-    if (!rc) rc = checkpoint(w->job, error);
+    if (!rc) rc = os_job_listen(w->job, between, error);
   }
   return rc;
 }
