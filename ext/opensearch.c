@@ -52,8 +52,8 @@ static const struct os_command_info aFunc[] = {
     {"os_switch_alias", 3, 4, "(alias, source, target [, options])", SHORT, &os_schema_switch_alias, 0,
      os_run_switch_alias},
     {"os_undo_alias", 1, 2, "(job [, options])", SHORT, &os_schema_undo_alias, 0, os_run_undo_alias},
-    {"os_refresh_data", 4, 5, "(alias, primary, secondary, path [, options])", SHORT, &os_schema_refresh_data, 0,
-     os_run_refresh_data},
+    {"os_refresh_data", 4, 5, "(alias, primary, secondary, path [, options])", SHORT, &os_schema_refresh_data,
+     0, os_run_refresh_data},
     {"os_reindex_versions", 1, 2, "(trigger [, options])", 0, &os_schema_reindex_versions, 0,
      os_run_reindex_versions},
     /* loading */
