@@ -33,7 +33,7 @@ SILENT = $(findstring s,$(firstword -$(MAKEFLAGS)))
 say = $(if $(V)$(SILENT),$(if $(V),,@),@printf '  %-8s %s\n' '$1' '$2';)
 
 # ---- flags --------------------------------------------------------------------------------------------------
-PKGS = libcurl openssl jansson libisal libzstd libpcre2-8
+PKGS = libcurl openssl jansson libisal libzstd libpcre2-8 expat
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags sqlite3 $(PKGS) 2>/dev/null)
 SQLITE_LIBS := $(shell $(PKG_CONFIG) --libs sqlite3 2>/dev/null)
 
@@ -55,7 +55,7 @@ ifeq ($(STATIC_LIBS),1)
   # A library that comes without an archive (isa-l on Debian) stays shared as well.
   archive = $(wildcard $(shell $(CC) -print-file-name=lib$1.a))
   small = $(if $(call archive,$1),$(call archive,$1),-l$1)
-  LIBS = $(call small,csv) $(call small,jansson) $(call small,isal) $(call small,zstd) $(call small,pcre2-8) \
+  LIBS = $(call small,csv) $(call small,jansson) $(call small,isal) $(call small,zstd) $(call small,pcre2-8) $(call small,expat) \
     $(shell $(PKG_CONFIG) --libs libcurl openssl) -lm -Wl,--exclude-libs,ALL
 else
   # libcsv has no .pc file on Debian and Ubuntu

@@ -17,6 +17,7 @@ struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint) {
 void os_endpoint_unref(struct os_endpoint *endpoint) {
   if (!endpoint || atomic_fetch_sub(&endpoint->references, 1) > 1) return;
   os_secret_free(endpoint->password);
+  os_signer_unref(endpoint->signer);
   os_free(endpoint->name);
   os_free(endpoint->url);
   os_free(endpoint->username);
@@ -46,4 +47,5 @@ bool os_endpoint_is_loopback(const struct os_endpoint *endpoint) {
 
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text) {
   os_redact(text, endpoint->password);
+  if (endpoint->signer) endpoint->signer->does->redact(endpoint->signer, text);
 }

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "config/signer.h"
 
 enum os_auth { OS_AUTH_NONE, OS_AUTH_BASIC, OS_AUTH_NETRC /* basic, looked up by libcurl */ };
 enum os_compress { OS_COMPRESS_NEVER, OS_COMPRESS_ALWAYS, OS_COMPRESS_AUTO /* not on loopback */ };
@@ -12,10 +13,13 @@ enum os_compress { OS_COMPRESS_NEVER, OS_COMPRESS_ALWAYS, OS_COMPRESS_AUTO /* no
 struct os_endpoint {
   atomic_int references;
   char *name; /* "main", or what os_connect() called it */
-  char *url;  /* scheme://host[:port][/prefix], no trailing slash, no user information */
+  const char *
+      setting; /* of the address, for messages; NULL: OPENSEARCH_ENDPOINT or os_connect()'s. Lives for ever */
+  char *url;   /* scheme://host[:port][/prefix], no trailing slash, no user information */
   enum os_auth auth;
   char *username;
-  char *password; /* resolved; wiped when the endpoint is freed */
+  char *password;           /* resolved; wiped when the endpoint is freed */
+  struct os_signer *signer; /* a reference; NULL: requests are not signed */
   bool verify_ssl, verify_hostname;
   char *ca_bundle; /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, then the system's */
   enum os_compress compress;
@@ -28,6 +32,6 @@ struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
 void os_endpoint_unref(struct os_endpoint *endpoint);
 /* Is the host this machine: localhost, a name under it (RFC 6761), 127.0.0.0/8, ::1? */
 bool os_endpoint_is_loopback(const struct os_endpoint *endpoint);
-/* Hide this endpoint's password wherever foreign text repeats it, in place. */
+/* Hide this endpoint's password and keys wherever foreign text repeats it, in place. */
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text);
 #endif

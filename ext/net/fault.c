@@ -38,6 +38,7 @@ static const char *setting(const struct os_endpoint *endpoint, const char *name,
 }
 
 static const char *endpoint_setting(const struct os_endpoint *endpoint) {
+  if (endpoint->setting) return endpoint->setting;
   return setting(endpoint, "OPENSEARCH_ENDPOINT", "the endpoint given to os_connect()");
 }
 

@@ -29,28 +29,42 @@ struct os_http_call {
   size_t body_len;
   const char *content_type; /* NULL: application/json */
   bool body_is_gzip;        /* body is compressed already: send Content-Encoding: gzip */
-  double timeout;           /* seconds for the whole request; 0: the endpoint's */
-  size_t max_answer;        /* bytes of answer accepted; 0: 64 MiB. More is OS_ERR_ANSWER */
+  const char *const
+      *headers;      /* further ones, "Name: value", ending with NULL; signed where requests are signed */
+  bool direct;       /* not through a proxy, whatever the environment says */
+  bool raw_answer;   /* the body as it was stored: Content-Encoding is left undone */
+  bool keep_headers; /* fill headers_answered */
+  double timeout;    /* seconds for the whole request; 0: the endpoint's */
+  size_t max_answer; /* bytes of answer accepted; 0: 64 MiB. More is OS_ERR_ANSWER */
   /* answer */
   int status;           /* 0: none */
   struct os_buf answer; /* initialised by os_http_call_init(), freed by os_http_call_free() */
   char content_type_answered[96];
-  double retry_after; /* seconds from Retry-After, or -1 */
-  double seconds;     /* whole duration */
+  struct os_buf headers_answered; /* with keep_headers: "name: value\n" each, names in small letters; the last
+                                     answer's, where a proxy gave one before */
+  double retry_after;             /* seconds from Retry-After, or -1 */
+  double date;                    /* the server's clock (header Date), seconds since 1970, or -1 */
+  double seconds;                 /* whole duration */
   uint64_t bytes_sent, bytes_received;
   bool maybe_sent;       /* the server may have seen the whole request (so its outcome is unknown on error).
                             libcurl never repeats such a request by itself: see transfer.c */
   struct os_error error; /* transport faults only; code OS_OK when there is a complete HTTP answer */
   /* completion, called on the network thread; may start, change and free the call */
   void (*done)(struct os_http_call *call);
-  void *owner;                       /* for done() */
-  struct os_http_transfer *transfer; /* private to net/ */
-  struct os_http_call *next;         /* private to net/ */
+  void *owner; /* for done() */
+  /* private to net/ */
+  struct os_http_transfer *transfer;
+  struct os_http_call *next;
+  bool waiting;      /* for its signer, or to be signed anew */
+  bool signed_again; /* the signer got its second chance */
+  unsigned signed_by;
 };
 
 void os_http_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *method,
                        const char *path);
 void os_http_call_free(struct os_http_call *call); /* not while it runs */
+/* A header of the answer (keep_headers): its value and length, or NULL. name in small letters. */
+const char *os_http_header(const struct os_http_call *call, const char *name, size_t *len);
 
 /* Start the network thread. The log is held by reference. */
 int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error);

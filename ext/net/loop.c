@@ -15,7 +15,7 @@
 #include "base/fork.h"
 #include "net/transfer.h"
 
-enum { IDLE_MS = 60000, KEPT_CONNECTIONS = 64 };
+enum { IDLE_MS = 60000, SIGNER_MS = 20 /* between looks at a signer without keys */, KEPT_CONNECTIONS = 64 };
 static const double REAP_SECONDS = 1;
 
 struct os_net {
@@ -30,6 +30,7 @@ struct os_net {
   struct os_net *next; /* in the list of abandoned ones */
   /* network thread only */
   struct os_http_transfer *running, *pool;
+  struct os_http_call *waiting;                   /* for their signers */
   struct os_http_call *ended_calls, **last_ended; /* done() is due */
   struct os_net_timer *timers;                    /* by due time */
 };
@@ -89,26 +90,42 @@ static void give_transfer_back(struct os_net *net, struct os_http_transfer *tran
   net->pool = transfer;
 }
 
-void os_net_start(struct os_net *net, struct os_http_call *call) {
-  struct os_http_transfer *transfer = NULL;
-  call->transfer = NULL;
-  call->maybe_sent = false;
-  call->status = 0;
-  os_error_clear(&call->error);
-  if (os_net_stopping(net)) {
-    os_fail(&call->error, OS_ERR_CANCELLED, "the request to %s was cancelled", call->endpoint->url);
-    end_call(net, call);
-    return;
-  }
-  transfer = take_transfer(net);
+/* A call that waits holds its endpoint itself; a transfer does so otherwise. */
+static void put_waiting(struct os_net *net, struct os_http_call *call) {
+  os_endpoint_ref(call->endpoint);
+  call->waiting = true;
+  call->next = net->waiting;
+  net->waiting = call;
+}
+
+static void take_waiting(struct os_net *net, struct os_http_call *call) {
+  struct os_http_call **at = &net->waiting;
+  while (*at && *at != call)
+    at = &(*at)->next;
+  if (*at) *at = call->next;
+  call->next = NULL;
+  call->waiting = false;
+}
+
+static void cancel_before(struct os_net *net, struct os_http_call *call) {
+  os_fail(&call->error, OS_ERR_CANCELLED, "the request to %s was cancelled", call->endpoint->url);
+  end_call(net, call);
+}
+
+static void start_call(struct os_net *net, struct os_http_call *call) {
+  struct os_http_transfer *transfer = take_transfer(net);
   if (!transfer) {
     os_fail_nomem(&call->error);
     end_call(net, call);
     return;
   }
-  if (!os_transfer_prepare(transfer, call)) {
+  enum os_sign_state state = os_transfer_prepare(transfer, call);
+  if (state != OS_SIGN_READY) {
     give_transfer_back(net, transfer);
-    end_call(net, call);
+    if (state == OS_SIGN_WAIT)
+      put_waiting(net, call);
+    else
+      end_call(net, call);
     return;
   }
   if (curl_multi_add_handle(net->multi, transfer->easy) != CURLM_OK) {
@@ -124,20 +141,65 @@ void os_net_start(struct os_net *net, struct os_http_call *call) {
   net->running = transfer;
 }
 
+void os_net_start(struct os_net *net, struct os_http_call *call) {
+  call->transfer = NULL;
+  call->maybe_sent = call->waiting = call->signed_again = false;
+  call->status = 0;
+  os_error_clear(&call->error);
+  if (os_net_stopping(net))
+    cancel_before(net, call);
+  else
+    start_call(net, call);
+}
+
+/* Those that wait are asked for again, each once a round. */
+static void start_waiting(struct os_net *net) {
+  struct os_http_call *list = net->waiting;
+  net->waiting = NULL;
+  while (list) {
+    struct os_http_call *call = list;
+    struct os_endpoint *endpoint = call->endpoint;
+    list = call->next;
+    call->next = NULL;
+    call->waiting = false;
+    start_call(net, call);
+    os_endpoint_unref(endpoint);
+  }
+}
+
+/* Refused for what its signature says: sign it anew, once. It was not carried out. */
+static bool sign_again(struct os_http_call *call, struct os_signer *signer) {
+  bool refused = signer && call->error.code == OS_OK && call->status >= 400 && call->status <= 403;
+  if (!refused || call->signed_again) return false;
+  const char *answer = call->answer.data ? call->answer.data : "";
+  call->signed_again = signer->does->refused(signer, call->signed_by, answer, call->answer.len, call->date);
+  return call->signed_again;
+}
+
 static void finish_call(struct os_net *net, struct os_http_transfer *transfer, CURLcode code,
                         bool cancelled) {
   struct os_http_call *call = transfer->call;
+  struct os_endpoint *endpoint = os_endpoint_ref(call->endpoint);
   *transfer->link = transfer->next;
   if (transfer->next) transfer->next->link = transfer->link;
   curl_multi_remove_handle(net->multi, transfer->easy);
   os_transfer_finish(transfer, code, cancelled);
   give_transfer_back(net, transfer);
   call->transfer = NULL;
-  end_call(net, call);
+  if (sign_again(call, endpoint->signer))
+    put_waiting(net, call);
+  else
+    end_call(net, call);
+  os_endpoint_unref(endpoint);
 }
 
 void os_net_cancel(struct os_net *net, struct os_http_call *call) {
   if (call->transfer) finish_call(net, call->transfer, CURLE_OK, true);
+  if (!call->waiting) return;
+  struct os_endpoint *endpoint = call->endpoint;
+  take_waiting(net, call);
+  cancel_before(net, call);
+  os_endpoint_unref(endpoint);
 }
 
 static void collect_finished(struct os_net *net) {
@@ -246,11 +308,12 @@ static void run_timers(struct os_net *net, double now) {
 
 /* Milliseconds until there is something to do without libcurl. */
 static int next_wait(const struct os_net *net) {
+  int longest = net->waiting ? SIGNER_MS : IDLE_MS;
   if (net->ended_calls) return 0;
-  if (!net->timers) return IDLE_MS;
+  if (!net->timers) return longest;
   double wait = (net->timers->due - os_clock_monotonic()) * 1000;
   if (wait <= 0) return 0;
-  return wait >= IDLE_MS ? IDLE_MS : (int)wait + 1;
+  return wait >= longest ? longest : (int)wait + 1;
 }
 
 /* ---- the thread ---- */
@@ -269,6 +332,8 @@ static void wind_up(struct os_net *net) {
     }
     while (net->running)
       finish_call(net, net->running, CURLE_OK, true);
+    while (net->waiting)
+      os_net_cancel(net, net->waiting);
     run_done(net);
   } while (net->timers || net->running || net->ended_calls || net->tasks);
 }
@@ -279,6 +344,7 @@ static void *network_thread(void *arg) {
   while (!os_net_stopping(net)) {
     run_tasks(net);
     run_timers(net, os_clock_monotonic());
+    start_waiting(net);
     os_fork_hold(); /* TLS takes locks inside OpenSSL */
     curl_multi_perform(net->multi, &running);
     os_fork_let_go();

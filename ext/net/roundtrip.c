@@ -22,7 +22,7 @@ struct trip {
   pthread_mutex_t lock;
   pthread_cond_t arrived;
   bool done; /* guarded by lock */
-  char *method, *path, *body, *content_type;
+  char *method, *path, *body, *content_type, **headers;
 };
 
 void os_http_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *method,
@@ -32,11 +32,14 @@ void os_http_call_init(struct os_http_call *call, struct os_endpoint *endpoint, 
   call->method = method;
   call->path = path;
   call->retry_after = -1;
+  call->date = -1;
   os_buf_init(&call->answer, 0);
+  os_buf_init(&call->headers_answered, 0);
 }
 
 void os_http_call_free(struct os_http_call *call) {
   os_buf_free(&call->answer);
+  os_buf_free(&call->headers_answered);
 }
 
 static void trip_unref(struct trip *trip) {
@@ -49,6 +52,9 @@ static void trip_unref(struct trip *trip) {
   os_free(trip->path);
   os_free(trip->body);
   os_free(trip->content_type);
+  for (char **line = trip->headers; line && *line; line++)
+    os_free(*line);
+  os_free(trip->headers);
   os_free(trip);
 }
 
@@ -76,6 +82,22 @@ static void trip_done(struct os_http_call *call) {
 
 /* ---- on the keeper's thread ---- */
 
+/* NULL: no memory. What is there of it is freed with the trip. */
+static char **copy_lines(const char *const *lines) {
+  size_t count = 0;
+  while (lines[count])
+    count++;
+  char **copy = os_calloc(count + 1, sizeof *copy);
+  for (size_t i = 0; copy && i < count; i++)
+    if (!(copy[i] = os_strdup(lines[i]))) {
+      while (i)
+        os_free(copy[--i]);
+      os_free(copy);
+      return NULL;
+    }
+  return copy;
+}
+
 static struct trip *trip_new(struct os_net *net, const struct os_http_call *call) {
   pthread_condattr_t monotonic;
   struct trip *trip = os_calloc(1, sizeof *trip);
@@ -91,9 +113,10 @@ static struct trip *trip_new(struct os_net *net, const struct os_http_call *call
   trip->path = os_strdup(call->path);
   trip->body = call->body_len ? os_strndup(call->body, call->body_len) : NULL;
   trip->content_type = os_strdup(call->content_type);
+  trip->headers = call->headers ? copy_lines(call->headers) : NULL;
   os_http_call_init(&trip->call, os_endpoint_ref(call->endpoint), trip->method, trip->path);
   if (!trip->method || !trip->path || (call->body_len && !trip->body) ||
-      (call->content_type && !trip->content_type)) {
+      (call->content_type && !trip->content_type) || (call->headers && !trip->headers)) {
     trip_unref(trip);
     return NULL;
   }
@@ -101,6 +124,10 @@ static struct trip *trip_new(struct os_net *net, const struct os_http_call *call
   trip->call.body_len = call->body_len;
   trip->call.content_type = trip->content_type;
   trip->call.body_is_gzip = call->body_is_gzip;
+  trip->call.headers = (const char *const *)trip->headers;
+  trip->call.direct = call->direct;
+  trip->call.raw_answer = call->raw_answer;
+  trip->call.keep_headers = call->keep_headers;
   trip->call.timeout = call->timeout;
   trip->call.max_answer = call->max_answer;
   trip->call.done = trip_done;
@@ -132,12 +159,15 @@ static bool interrupted(const struct os_probe *probe) {
 }
 
 static void take_outcome(struct os_http_call *call, struct trip *trip) {
-  struct os_buf empty = call->answer;
+  struct os_buf answer = call->answer, headers = call->headers_answered;
   call->answer = trip->call.answer;
-  trip->call.answer = empty;
+  call->headers_answered = trip->call.headers_answered;
+  trip->call.answer = answer;
+  trip->call.headers_answered = headers;
   call->status = trip->call.status;
   memcpy(call->content_type_answered, trip->call.content_type_answered, sizeof call->content_type_answered);
   call->retry_after = trip->call.retry_after;
+  call->date = trip->call.date;
   call->seconds = trip->call.seconds;
   call->bytes_sent = trip->call.bytes_sent;
   call->bytes_received = trip->call.bytes_received;

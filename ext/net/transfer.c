@@ -9,7 +9,6 @@
 ** change something get a fresh connection for the same reason: libcurl never repeats on those.
 */
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,28 +78,6 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg) {
     return 0;
   }
   return len;
-}
-
-/* Neighbours on a connection need different marks; few in all, because servers keep each apart in their logs. */
-static void make_mark(char *mark, size_t size) {
-  static atomic_uint drawn;
-  snprintf(mark, size, "sqlite-opensearch-%u", atomic_fetch_add(&drawn, 1) % 64);
-}
-
-/* A balancer that is out of step gives the answer to an earlier request. OpenSearch sends X-Opaque-Id back as it
-** came; an answer without it says nothing. Stopping here also makes libcurl close the connection. */
-static size_t check_mark(char *line, size_t size, size_t count, void *arg) {
-  static const char name[] = "x-opaque-id:";
-  struct os_http_transfer *transfer = arg;
-  size_t len = size * count, at = sizeof name - 1, end = len, own = strlen(transfer->mark);
-  for (size_t i = 0; i < sizeof name - 1; i++)
-    if (i == len || os_to_lower(line[i]) != name[i]) return len;
-  while (at < end && line[at] == ' ')
-    at++;
-  while (end > at && (line[end - 1] == '\r' || line[end - 1] == '\n' || line[end - 1] == ' '))
-    end--;
-  transfer->foreign_answer = end - at != own || memcmp(line + at, transfer->mark, own) != 0;
-  return transfer->foreign_answer ? 0 : len;
 }
 
 /* ---- options ---- */
@@ -196,57 +173,11 @@ static CURLcode set_method(CURL *easy, struct os_http_transfer *transfer) {
   return code;
 }
 
-static bool add_header(struct os_http_transfer *transfer, const char *line) {
-  struct curl_slist *longer = curl_slist_append(transfer->headers, line);
-  if (!longer) return false;
-  transfer->headers = longer;
-  return true;
-}
-
-static CURLcode set_headers(CURL *easy, struct os_http_transfer *transfer) {
+static CURLcode set_url(CURL *easy, const struct os_buf *url) {
   CURLcode code = CURLE_OK;
-  const struct os_http_call *call = transfer->call;
-  const struct os_endpoint *endpoint = call->endpoint;
-  char content_type[160], opaque[64];
-  /* "Name:" alone removes a header. Waiting for "100 Continue" would cost a round trip for each batch. */
-  bool added = add_header(transfer, "Expect:");
-  if (call->body_len) {
-    const char *type = call->content_type ? call->content_type : "application/json";
-    if (strlen(type) > 120 || strpbrk(type, "\r\n")) return CURLE_BAD_FUNCTION_ARGUMENT;
-    memcpy(content_type, "Content-Type: ", 14);
-    memcpy(content_type + 14, type, strlen(type) + 1);
-    added = added && add_header(transfer, content_type);
-    if (call->body_is_gzip) added = added && add_header(transfer, "Content-Encoding: gzip");
-  } else {
-    added = added && add_header(transfer, "Content-Type:");
-  }
-  bool wants_gzip = endpoint->compress == OS_COMPRESS_ALWAYS ||
-                    (endpoint->compress == OS_COMPRESS_AUTO && !os_endpoint_is_loopback(endpoint));
-  /* The option makes libcurl decode whatever comes compressed; the header alone decides what is asked for. */
-  if (!wants_gzip) added = added && add_header(transfer, "Accept-Encoding: identity");
-  make_mark(transfer->mark, sizeof transfer->mark);
-  snprintf(opaque, sizeof opaque, "X-Opaque-Id: %s", transfer->mark);
-  added = added && add_header(transfer, opaque);
-  if (!added) return CURLE_OUT_OF_MEMORY;
-  SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
-  SET(CURLOPT_HTTPHEADER, transfer->headers);
-  SET(CURLOPT_USERAGENT, "sqlite-opensearch/" OS_VERSION);
-  return code;
-}
-
-static CURLcode set_url(CURL *easy, const struct os_http_call *call) {
-  CURLcode code = CURLE_OK;
-  struct os_buf url;
-  os_buf_init(&url, 0);
-  os_buf_puts(&url, call->endpoint->url);
-  os_buf_puts(&url, call->path);
-  if (url.failed) {
-    code = CURLE_OUT_OF_MEMORY;
-  } else {
-    SET(CURLOPT_URL, url.data);
-    SET(CURLOPT_PATH_AS_IS, 1L); /* ".." in a name is a name, not a way up */
-  }
-  os_buf_free(&url);
+  if (url->failed) return CURLE_OUT_OF_MEMORY;
+  SET(CURLOPT_URL, url->data);
+  SET(CURLOPT_PATH_AS_IS, 1L); /* ".." in a name is a name, not a way up */
   return code;
 }
 
@@ -276,8 +207,10 @@ static bool check_request(struct os_http_call *call) {
 
 static void reset_answer(struct os_http_call *call) {
   os_buf_clear(&call->answer);
+  os_buf_clear(&call->headers_answered);
   os_error_clear(&call->error);
   call->status = 0;
+  call->date = -1;
   call->content_type_answered[0] = '\0';
   call->retry_after = -1;
   call->seconds = 0;
@@ -285,8 +218,35 @@ static void reset_answer(struct os_http_call *call) {
   call->maybe_sent = false;
 }
 
-bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call *call) {
+static CURLcode set_options(struct os_http_transfer *transfer, const struct os_buf *url) {
   CURL *easy = transfer->easy;
+  const struct os_http_call *call = transfer->call;
+  CURLcode code = CURLE_OK;
+  SET(CURLOPT_PRIVATE, transfer);
+  SET(CURLOPT_ERRORBUFFER, transfer->detail);
+  SET(CURLOPT_WRITEFUNCTION, take_answer);
+  SET(CURLOPT_WRITEDATA, transfer);
+  SET(CURLOPT_HEADERFUNCTION, os_transfer_take_header);
+  SET(CURLOPT_HEADERDATA, transfer);
+  SET(CURLOPT_USERAGENT, "sqlite-opensearch/" OS_VERSION);
+  if (call->direct) SET(CURLOPT_PROXY, ""); /* hides what the environment says */
+  if (!call->raw_answer) SET(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+  if (code == CURLE_OK) code = set_url(easy, url);
+  if (code == CURLE_OK) code = set_connection(easy, call);
+  if (code == CURLE_OK) code = set_tls(easy, call->endpoint);
+  if (code == CURLE_OK) code = set_credentials(easy, call->endpoint);
+  if (code == CURLE_OK) code = set_method(easy, transfer);
+  return code;
+}
+
+static void let_go(struct os_http_transfer *transfer) {
+  curl_slist_free_all(transfer->headers);
+  transfer->headers = NULL;
+  curl_easy_reset(transfer->easy); /* credentials do not stay in a pooled handle */
+}
+
+enum os_sign_state os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call *call) {
+  struct os_buf url;
   reset_answer(call);
   transfer->call = call;
   transfer->body_at = 0;
@@ -294,31 +254,24 @@ bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call 
   transfer->max_answer = call->max_answer ? call->max_answer : DEFAULT_MAX_ANSWER;
   transfer->started = os_clock_monotonic();
   transfer->detail[0] = '\0';
-  if (!check_request(call)) return false;
+  if (!check_request(call)) return OS_SIGN_FAILED;
 
-  curl_easy_reset(easy);
-  CURLcode code = CURLE_OK;
-  SET(CURLOPT_PRIVATE, transfer);
-  SET(CURLOPT_ERRORBUFFER, transfer->detail);
-  SET(CURLOPT_WRITEFUNCTION, take_answer);
-  SET(CURLOPT_WRITEDATA, transfer);
-  SET(CURLOPT_HEADERFUNCTION, check_mark);
-  SET(CURLOPT_HEADERDATA, transfer);
-  if (code == CURLE_OK) code = set_url(easy, call);
-  if (code == CURLE_OK) code = set_connection(easy, call);
-  if (code == CURLE_OK) code = set_tls(easy, call->endpoint);
-  if (code == CURLE_OK) code = set_credentials(easy, call->endpoint);
-  if (code == CURLE_OK) code = set_method(easy, transfer);
-  if (code == CURLE_OK) code = set_headers(easy, transfer);
-  if (code != CURLE_OK) {
+  os_buf_init(&url, 0);
+  os_buf_puts(&url, call->endpoint->url);
+  os_buf_puts(&url, call->path);
+  curl_easy_reset(transfer->easy);
+  enum os_sign_state state = OS_SIGN_FAILED;
+  CURLcode code = set_options(transfer, &url);
+  if (code != CURLE_OK)
     os_transfer_fault(transfer, code, false);
-    curl_slist_free_all(transfer->headers);
-    transfer->headers = NULL;
-    curl_easy_reset(easy); /* credentials do not stay in a pooled handle */
-    return false;
-  }
-  os_endpoint_ref(call->endpoint);
-  return true;
+  else
+    state = os_transfer_set_headers(transfer, url.data);
+  os_buf_free(&url);
+  if (state == OS_SIGN_READY)
+    os_endpoint_ref(call->endpoint);
+  else
+    let_go(transfer);
+  return state;
 }
 
 /* ---- the outcome ---- */
@@ -373,9 +326,7 @@ void os_transfer_finish(struct os_http_transfer *transfer, CURLcode code, bool c
     os_transfer_fault(transfer, code == CURLE_OK ? CURLE_WEIRD_SERVER_REPLY : code, call->maybe_sent);
   }
   if (!complete) call->status = 0; /* half an answer is none */
-  curl_easy_reset(transfer->easy);
-  curl_slist_free_all(transfer->headers);
-  transfer->headers = NULL;
+  let_go(transfer);
   transfer->call = NULL;
   os_endpoint_unref(endpoint);
 }

@@ -7,6 +7,7 @@
 #ifndef OS_NET_TRANSFER_H
 #define OS_NET_TRANSFER_H
 #include <curl/curl.h>
+#include "config/signer.h"
 #include "net/http.h"
 
 struct os_http_transfer {
@@ -26,11 +27,16 @@ struct os_http_transfer {
 
 struct os_http_transfer *os_transfer_new(void); /* NULL: no memory */
 void os_transfer_free(struct os_http_transfer *transfer);
-/* Set every option for `call` and take a reference to its endpoint. On failure call->error is set and
-** nothing is held. */
-bool os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call *call);
+/* Set every option for `call` and take a reference to its endpoint. Unless READY nothing is held; FAILED:
+** call->error is set. WAIT: its signer has no keys yet. */
+enum os_sign_state os_transfer_prepare(struct os_http_transfer *transfer, struct os_http_call *call);
 /* The easy handle is out of the multi handle. Fills the call's answer side; cancelled: whatever the code. */
 void os_transfer_finish(struct os_http_transfer *transfer, CURLcode code, bool cancelled);
+
+/* headers.c: the headers of the request, the signature's last. */
+enum os_sign_state os_transfer_set_headers(struct os_http_transfer *transfer, const char *url);
+/* headers.c: CURLOPT_HEADERFUNCTION; ctx is the transfer. */
+size_t os_transfer_take_header(char *line, size_t size, size_t count, void *ctx);
 
 /* fault.c: say in call->error what went wrong and what to check. `sent`: see os_http_call.maybe_sent. */
 void os_transfer_fault(const struct os_http_transfer *transfer, CURLcode code, bool sent);

@@ -1,0 +1,262 @@
+/* service.c - see service.h. Calls net/, config/ and the other files of aws/; owns what os_aws_open() made. */
+#include "aws/service.h"
+#include <stdio.h>
+#include <string.h>
+#include "aws/xml.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "net/retry.h"
+
+int os_aws_open(struct os_aws **out, struct os_settings *settings, struct os_log *log,
+                struct os_error *error) {
+  struct os_aws *aws = os_calloc(1, sizeof *aws);
+  *out = NULL;
+  if (!aws) return os_fail_nomem(error);
+  aws->settings = settings;
+  aws->log = log ? os_log_ref(log) : NULL;
+  int rc = os_credentials_new(&aws->credentials, settings, NULL, log, error);
+  if (rc)
+    os_aws_close(aws);
+  else
+    *out = aws;
+  return rc;
+}
+
+void os_aws_close(struct os_aws *aws) {
+  if (!aws) return;
+  os_credentials_unref(aws->credentials);
+  os_log_unref(aws->log);
+  os_free(aws);
+}
+
+/* ---- where a service is ---- */
+
+/* The setting that holds the address, or -1 when AWS's own is meant. */
+static int address_setting(const struct os_aws *aws, enum os_aws_service service) {
+  int own = service == OS_AWS_S3    ? OS_SET_AWS_ENDPOINT_URL_S3
+            : service == OS_AWS_SQS ? OS_SET_AWS_ENDPOINT_URL_SQS
+                                    : OS_SET_AWS_ENDPOINT_URL_STS;
+  if (os_settings_get(aws->settings, (enum os_setting_id)own)) return own;
+  return os_settings_get(aws->settings, OS_SET_AWS_ENDPOINT_URL) ? (int)OS_SET_AWS_ENDPOINT_URL : -1;
+}
+
+static int fill_address(const struct os_aws *aws, enum os_aws_service service, const char *region,
+                        struct os_endpoint *endpoint, bool *custom) {
+  const char *name = os_aws_service_name(service);
+  int setting = address_setting(aws, service);
+  *custom = setting >= 0;
+  if (*custom) {
+    const char *url = os_settings_get(aws->settings, (enum os_setting_id)setting);
+    size_t len = strlen(url);
+    while (len && url[len - 1] == '/')
+      len--;
+    endpoint->setting = os_setting_info((enum os_setting_id)setting)->name;
+    endpoint->url = os_strndup(url, len);
+  } else {
+    endpoint->setting = "AWS_REGION";
+    endpoint->url =
+        os_mprintf("https://%s.%s.amazonaws.com%s", name, region, os_has_prefix(region, "cn-") ? ".cn" : "");
+  }
+  endpoint->name = os_strdup(name);
+  return endpoint->url && endpoint->name ? OS_OK : OS_ERR_NOMEM;
+}
+
+static int fill_transport(const struct os_aws *aws, struct os_endpoint *endpoint) {
+  const char *bundle = os_settings_get(aws->settings, OS_SET_CA_BUNDLE);
+  endpoint->auth = OS_AUTH_NONE;
+  endpoint->verify_ssl = os_settings_bool(aws->settings, OS_SET_VERIFY_SSL);
+  endpoint->verify_hostname = os_settings_bool(aws->settings, OS_SET_VERIFY_HOSTNAME);
+  endpoint->compress = OS_COMPRESS_NEVER;
+  endpoint->timeout = os_settings_real(aws->settings, OS_SET_REQUEST_TIMEOUT);
+  endpoint->max_retries = (int)os_settings_int(aws->settings, OS_SET_MAX_RETRIES);
+  endpoint->ca_bundle = bundle ? os_strdup(bundle) : NULL;
+  return bundle && !endpoint->ca_bundle ? OS_ERR_NOMEM : OS_OK;
+}
+
+static int no_region(const char *name, struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "the region of AWS is not known, and %s is reached by it", name);
+  return os_advise(
+      error, "SELECT os_config('AWS_REGION', 'eu-west-1'), or set AWS_REGION in the environment, in .env, "
+             "or `region` in the profile");
+}
+
+int os_aws_endpoint(struct os_aws *aws, enum os_aws_service service, const char *region, bool sign,
+                    struct os_endpoint **out, bool *custom, struct os_error *error) {
+  *out = NULL;
+  if (!region) region = os_credentials_region(aws->credentials);
+  if (!region) return no_region(os_aws_service_name(service), error);
+  struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
+  if (!endpoint) return os_fail_nomem(error);
+  atomic_init(&endpoint->references, 1);
+  atomic_init(&endpoint->learned_max_body, 0);
+  int rc = fill_address(aws, service, region, endpoint, custom);
+  if (!rc) rc = fill_transport(aws, endpoint);
+  if (rc) os_fail_nomem(error);
+  if (!rc && sign) rc = os_aws_signer_new(&endpoint->signer, service, region, aws->credentials, error);
+  if (rc)
+    os_endpoint_unref(endpoint);
+  else
+    *out = endpoint;
+  return rc;
+}
+
+/* ---- faults ---- */
+
+static void put(char *to, size_t size, const char *text, size_t len) {
+  if (len >= size) len = size - 1;
+  memcpy(to, text, len);
+  to[len] = '\0';
+}
+
+/* S3 has its fault at the root, STS and the query protocol of SQS below one more element. */
+static int take_element(void *ctx, const char *path, const char *text, size_t len) {
+  struct os_aws_fault *fault = ctx;
+  if (os_has_suffix(path, "/Error/Code", false))
+    put(fault->code, sizeof fault->code, text, len);
+  else if (os_has_suffix(path, "/Error/Message", false))
+    put(fault->message, sizeof fault->message, text, len);
+  else if (os_has_suffix(path, "/Error/Region", false))
+    put(fault->region, sizeof fault->region, text, len);
+  return OS_OK;
+}
+
+/* "__type" is "com.amazonaws.sqs#QueueDoesNotExist", or the part behind '#' alone. */
+static void take_json(const struct os_http_call *call, struct os_aws_fault *fault) {
+  struct os_error ignored;
+  json_t *answer = os_json_parse(call->answer.data, call->answer.len, 0, "the answer", &ignored);
+  const char *type = json_string_value(json_object_get(answer, "__type"));
+  const char *message = json_string_value(json_object_get(answer, "message"));
+  if (!message) message = json_string_value(json_object_get(answer, "Message"));
+  const char *hash = type ? strrchr(type, '#') : NULL;
+  if (hash) type = hash + 1;
+  if (type) put(fault->code, sizeof fault->code, type, strlen(type));
+  if (message) put(fault->message, sizeof fault->message, message, strlen(message));
+  json_decref(answer);
+}
+
+void os_aws_fault_read(const struct os_http_call *call, struct os_aws_fault *fault) {
+  struct os_error ignored;
+  size_t len = 0;
+  memset(fault, 0, sizeof *fault);
+  const char *region = os_http_header(call, "x-amz-bucket-region", &len);
+  if (region) put(fault->region, sizeof fault->region, region, len);
+  if (!call->answer.len) return;
+  if (call->answer.data[0] == '{')
+    take_json(call, fault);
+  else
+    os_xml_read(call->answer.data, call->answer.len, take_element, fault, &ignored);
+}
+
+static bool is_one_of(const char *code, const char *const *codes) {
+  while (*codes && strcmp(*codes, code) != 0)
+    codes++;
+  return *codes != NULL;
+}
+
+/* "Error retries", AWS SDKs and Tools Reference Guide: what the standard mode calls transient or throttling. */
+bool os_aws_fault_passes(int status, const struct os_aws_fault *fault) {
+  static const char *const codes[] = {"SlowDown",
+                                      "Throttling",
+                                      "ThrottlingException",
+                                      "ThrottledException",
+                                      "RequestThrottled",
+                                      "RequestThrottledException",
+                                      "RequestLimitExceeded",
+                                      "TooManyRequestsException",
+                                      "ProvisionedThroughputExceededException",
+                                      "BandwidthLimitExceeded",
+                                      "PriorRequestNotComplete",
+                                      "RequestTimeout",
+                                      "RequestTimeoutException",
+                                      "InternalError",
+                                      "IDPCommunicationError",
+                                      NULL};
+  return status >= 500 || status == 429 || is_one_of(fault->code, codes);
+}
+
+static int advise_keys(const struct os_aws_fault *fault, struct os_error *error) {
+  static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId",
+                                        "UnrecognizedClientException", NULL};
+  static const char *const wrong[] = {"SignatureDoesNotMatch", "InvalidSignatureException", NULL};
+  static const char *const old[] = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", NULL};
+  if (is_one_of(fault->code, unknown))
+    return os_advise(
+        error, "this service does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and "
+               "AWS_PROFILE, and at the address of the service");
+  if (is_one_of(fault->code, wrong))
+    return os_advise(error, "the secret does not belong to the access key: look at AWS_SECRET_ACCESS_KEY");
+  if (is_one_of(fault->code, old))
+    return os_advise(error,
+                     "the keys have expired, and where they come from gave no newer ones: log in again");
+  return OS_ERR_INTERNAL;
+}
+
+static enum os_code code_of(int status) {
+  switch (status) {
+  case 401: return OS_ERR_AUTH;
+  case 403: return OS_ERR_FORBIDDEN;
+  case 404: return OS_ERR_NOT_FOUND;
+  case 409:
+  case 412: return OS_ERR_CONFLICT;
+  case 413: return OS_ERR_TOO_LARGE;
+  default:
+    return status >= 500 || status == 429 ? OS_ERR_BUSY : status < 400 ? OS_ERR_ANSWER : OS_ERR_REFUSED;
+  }
+}
+
+int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *action,
+                const struct os_aws_fault *fault, struct os_error *error) {
+  const char *code = fault->code[0] ? fault->code : "no code";
+  int rc = os_fail(error, code_of(call->status), "%s on %s was answered with %d (%s)%s%s", action->name,
+                   action->resource, call->status, code, fault->message[0] ? ": " : "", fault->message);
+  if (error) error->http_status = call->status;
+  if (advise_keys(fault, error) != OS_ERR_INTERNAL) {
+    /* said */
+  } else if (rc == OS_ERR_FORBIDDEN) {
+    os_advise(error, "the policies of whoever asks, and the resource's own, must allow %s on %s",
+              action->name, action->resource);
+  } else if (fault->region[0]) {
+    os_advise(error, "it is in region %s: SELECT os_config('AWS_REGION', '%s')", fault->region,
+              fault->region);
+  }
+  if (error) {
+    os_endpoint_redact(call->endpoint, error->text);
+    os_endpoint_redact(call->endpoint, error->advice);
+  }
+  return rc;
+}
+
+/* ---- a request ---- */
+
+/* False: interrupted. */
+static bool pause_before(int attempt, double retry_after, const struct os_probe *probe) {
+  double until = os_clock_monotonic() + os_retry_delay(attempt, 0.1, 10, retry_after, os_random_unit());
+  for (;;) {
+    double left = until - os_clock_monotonic();
+    if (left <= 0) return true;
+    if (probe && probe->interrupted && probe->interrupted(probe->ctx)) return false;
+    os_clock_sleep_ms(left < 0.05 ? (unsigned)(left * 1000) + 1 : 50);
+  }
+}
+
+int os_aws_roundtrip(struct os_net *net, struct os_http_call *call, const struct os_aws_action *action,
+                     const struct os_probe *probe, struct os_aws_fault *fault, struct os_error *error) {
+  struct os_aws_fault own;
+  if (!fault) fault = &own;
+  call->keep_headers = true;
+  for (int attempt = 1;; attempt++) {
+    int rc = os_http_roundtrip(net, call, probe, error);
+    memset(fault, 0, sizeof *fault);
+    if (!rc && call->status < 300) return OS_OK;
+    if (!rc) os_aws_fault_read(call, fault);
+    bool passes =
+        rc ? rc == OS_ERR_NETWORK || rc == OS_ERR_TIMEOUT : os_aws_fault_passes(call->status, fault);
+    if (!passes || attempt > call->endpoint->max_retries)
+      return rc ? os_error_prefix(error, "%s on %s", action->name, action->resource)
+                : os_aws_fail(call, action, fault, error);
+    if (!pause_before(attempt, call->retry_after, probe))
+      return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
+  }
+}
