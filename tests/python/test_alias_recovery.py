@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from harness.crash import kill_at
 from harness.refusal import refusal
 from test_alias_switch import FULL, Pair
 
@@ -121,16 +122,7 @@ MOMENTS = {"first look": (0, r"GET /\S+/_alias/", False), "counting": (0, r"GET 
 def test_killed(pair, proxy, moment, then):
     """kill -9 when the cluster has done the request and not answered; then the same call, or an undoing, sets it right."""
     skip, on, done = MOMENTS[moment]
-    rule = proxy.rule("delay_answer", on=on, skip=skip, seconds=20, times=1)
-    running = pair.box.start("SELECT os_switch_alias('%s','%s','%s');" % (pair.alias, pair.old, pair.new))
-    for _ in range(1500):
-        if rule["fired"] and not proxy.busy:
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(pair.box, proxy, "SELECT os_switch_alias('%s','%s','%s');" % (pair.alias, pair.old, pair.new), on, skip=skip)
     assert pair.where() == (moved(pair) if done else pair.before)
     job = pair.box.one("SELECT max(job) FROM os_jobs")
     assert pair.box.one("SELECT status FROM os_jobs WHERE job = ?", job) == "interrupted"

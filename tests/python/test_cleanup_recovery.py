@@ -6,6 +6,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
+from harness.crash import kill_at
 
 DOCS = datasets.products(120)
 OLD, NEW = DOCS[:60], DOCS[60:]
@@ -32,16 +33,7 @@ def assert_tidy(plain, index):
 
 def dies(ready, proxy, index, moment):
     """os_cleanup, killed when the cluster has done the moment's request and not answered yet."""
-    rule = proxy.rule("delay_answer", on=MOMENTS[moment][0] % index, seconds=20)
-    running = ready.start("SELECT os_cleanup('%s');" % index, env={"INDEX_RECREATE_THRESHOLD": "10"})
-    for _ in range(1000):
-        if rule["fired"] and not proxy.busy:
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(ready, proxy, "SELECT os_cleanup('%s');" % index, MOMENTS[moment][0] % index, env={"INDEX_RECREATE_THRESHOLD": "10"})
 
 
 @pytest.mark.parametrize("moment, then", [*((m, "append") for m in MOMENTS), ("cloned", "fresh"), ("deleted", "fresh"), ("deleted", "cleanup")])

@@ -7,6 +7,7 @@ import sqlite3
 import pytest
 
 import datasets
+from harness.crash import kill_at
 
 DOCS = datasets.by_id(datasets.products(150))
 OLD = datasets.by_id(datasets.products(190)[150:])
@@ -71,11 +72,7 @@ def pair(plain, index, request):
 
 def dies(box, proxy, pair, moment, done, **options):
     """os_reindex, killed when the cluster has done (or has not yet got) the moment's request."""
-    rule = proxy.rule("delay_answer" if done else "hang", on=pair.pattern(moment), seconds=20, skip=skipped(pair, moment))
-    running = box.start(pair.call(**options))
-    comes_to(proxy, rule, lambda: not (done and proxy.busy))
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(box, proxy, pair.call(**options), pair.pattern(moment), skip=skipped(pair, moment), done=done)
 
 
 def comes_to(proxy, rule, ready=lambda: True):

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from harness.cluster import HttpError, unique
+from harness.crash import kill_at
 from harness.paths import ROOT
 from harness.refusal import refusal
 
@@ -429,16 +430,7 @@ def test_killed(behind_proxy, proxy, moment):
     """kill -9; then the same trigger completes it, in another process, with the same outcome."""
     v = behind_proxy
     on, skip = pattern(v, moment)
-    rule = proxy.rule("delay_answer", on=on, skip=skip, seconds=20, times=1)
-    running = v.box.start(v.sql())
-    for _ in range(3000):
-        if rule["fired"] and not proxy.busy:
-            break
-        proxy.wait(0.01)
-    else:
-        raise AssertionError("it never came to the request: %r" % running.kill())
-    assert running.kill().code == -9
-    proxy.clear()
+    kill_at(v.box, proxy, v.sql(), on, skip=skip)
     result = v.run()
     assert result["response"]["continued"] == 1 and result["response"]["done"] == 2
     v.check_done()
