@@ -50,7 +50,11 @@ struct os_cluster_call {
 };
 int os_cluster_request(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
                        json_t **answer, struct os_error *error);
+/* Nobody knows whether a request with this outcome was carried out, or will be (architecture, rule 3). Pure. */
+bool os_cluster_unknown(int rc);
 bool os_cluster_interrupted(const struct os_cluster *cluster); /* asks the probe */
+/* Do nothing for so long; OS_ERR_INTERRUPTED as soon as the probe says so. */
+int os_cluster_wait(struct os_cluster *cluster, double seconds, struct os_error *error);
 /* The same, but the body of the answer as text (os_free it): os_request() and anything not JSON. */
 int os_cluster_request_text(struct os_cluster *cluster, const struct os_cluster_call *call, int *status,
                             char **text, struct os_error *error);
@@ -107,15 +111,26 @@ int os_cluster_refresh(struct os_cluster *cluster, const char *name, struct os_e
 /* GET _count; query NULL or a JSON query object text. */
 int os_cluster_count(struct os_cluster *cluster, const char *name, const char *query, int64_t *count,
                      struct os_error *error);
+/* The same after a refresh: every document that was acknowledged counts. */
+int os_cluster_count_all(struct os_cluster *cluster, const char *name, int64_t *count,
+                         struct os_error *error);
 /* Health of one index: "green", "yellow", "red". */
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error);
+/* Does the index refuse writes (index.blocks.write, read_only)? */
+int os_cluster_writes_blocked(struct os_cluster *cluster, const char *name, bool *blocked,
+                              struct os_error *error);
+/* PUT _block/write: answered when every write under way has ended, on every shard (OpenSearch docs, "Blocks"). And
+** the block lifted again. */
+int os_cluster_block_writes(struct os_cluster *cluster, const char *name, double timeout,
+                            struct os_error *error);
+int os_cluster_allow_writes(struct os_cluster *cluster, const char *name, struct os_error *error);
 /* Wait until the changes that the cluster has accepted are made: a request of a process that died may
 ** still be on its way through. */
 int os_cluster_drain(struct os_cluster *cluster, struct os_error *error);
 /* Primaries' counters from _stats: documents, deleted documents, operations ever indexed and deleted
 ** (to tell whether others write too). */
 struct os_index_stats {
-  int64_t docs, deleted, index_total, delete_total, size_bytes;
+  int64_t docs, deleted, index_total, delete_total, size_bytes, segments;
 };
 int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_index_stats *out,
                      struct os_error *error);

@@ -133,6 +133,12 @@ int os_cluster_count(struct os_cluster *cluster, const char *name, const char *q
   return rc;
 }
 
+int os_cluster_count_all(struct os_cluster *cluster, const char *name, int64_t *count,
+                         struct os_error *error) {
+  int rc = os_cluster_refresh(cluster, name, error);
+  return rc ? rc : os_cluster_count(cluster, name, NULL, count, error);
+}
+
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error) {
   /* Without wait_for_… the only thing that is waited for is that the index exists; 408 says that it does not.
    */
@@ -176,7 +182,8 @@ int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_ind
   struct os_name_call call = {
       .method = "GET",
       .name = name,
-      .after = "/_stats/docs,indexing,store?filter_path=_shards,_all.primaries.docs,_all.primaries.store,"
+      .after = "/_stats/docs,indexing,store,segments?filter_path=_shards,_all.primaries.docs,"
+               "_all.primaries.store,_all.primaries.segments.count,"
                "_all.primaries.indexing.index_total,_all.primaries.indexing.delete_total"};
   json_t *answer = NULL;
   memset(out, 0, sizeof *out);
@@ -190,34 +197,8 @@ int os_cluster_stats(struct os_cluster *cluster, const char *name, struct os_ind
     out->index_total = os_json_int(primaries, "indexing/index_total", 0);
     out->delete_total = os_json_int(primaries, "indexing/delete_total", 0);
     out->size_bytes = os_json_int(primaries, "store/size_in_bytes", 0);
+    out->segments = os_json_int(primaries, "segments/count", 0);
   }
   json_decref(answer);
-  return rc;
-}
-
-int os_cluster_force_merge(struct os_cluster *cluster, const char *name, bool only_expunge, double timeout,
-                           bool *started_only, struct os_error *error) {
-  static const int allowed[] = {504, 0}; /* a load balancer lost patience; the merge goes on */
-  struct os_name_call call = {.method = "POST",
-                              .name = name,
-                              .after =
-                                  only_expunge ? "/_forcemerge?only_expunge_deletes=true" : "/_forcemerge",
-                              .timeout = timeout,
-                              .once = true,
-                              .allowed = allowed};
-  struct os_error why;
-  json_t *answer = NULL;
-  int status = 0;
-  os_error_clear(&why);
-  *started_only = false;
-  int rc = os_name_request(cluster, &call, &status, &answer, &why);
-  if (rc == OS_ERR_TIMEOUT || (rc == OS_OK && status == 504)) {
-    *started_only = true;
-    rc = OS_OK;
-  } else if (rc == OS_OK) {
-    rc = os_all_shards(answer, "force merge", &why);
-  }
-  json_decref(answer);
-  if (rc && error) *error = why;
   return rc;
 }

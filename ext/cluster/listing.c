@@ -113,9 +113,17 @@ bool os_list_flag(json_t *row, const char *name, const json_t *from, const char 
          os_json_put(row, name, json_integer(os_json_bool(from, path, false)));
 }
 
-/* A list that is not one: the answer of something that is no OpenSearch. */
-static int check_list(const json_t *answer, const char *what, struct os_error *error) {
-  return json_is_array(answer) ? OS_OK : os_odd_answer(what, answer, error);
+/* What the _cat API lists, each entry as a row. */
+static int list_cat(struct os_cluster *cluster, const char *path, const char *pattern, const char *columns,
+                    json_t *(*row_of)(const json_t *entry), json_t *rows, struct os_error *error) {
+  json_t *answer = NULL;
+  int rc = os_list_request(cluster, path, pattern, columns, &answer, error);
+  if (rc || !answer) return rc;
+  if (!json_is_array(answer)) rc = os_odd_answer(path, answer, error);
+  for (size_t i = 0; !rc && i < json_array_size(answer); i++)
+    rc = os_list_add(rows, row_of(json_array_get(answer, i)), error);
+  json_decref(answer);
+  return rc;
 }
 
 /* ---- indices ------------------------------------------------------------------------------------ */
@@ -139,14 +147,7 @@ int os_cluster_list_indices(struct os_cluster *cluster, const char *pattern, jso
   static const char columns[] =
       "?format=json&bytes=b&s=index&expand_wildcards=all&h=index,health,status,"
       "docs.count,docs.deleted,store.size,pri,rep,creation.date,uuid,pri.store.size";
-  json_t *answer = NULL;
-  int rc = os_list_request(cluster, "/_cat/indices/", pattern, columns, &answer, error);
-  if (rc || !answer) return rc;
-  rc = check_list(answer, "GET /_cat/indices", error);
-  for (size_t i = 0; !rc && i < json_array_size(answer); i++)
-    rc = os_list_add(rows, index_row(json_array_get(answer, i)), error);
-  json_decref(answer);
-  return rc;
+  return list_cat(cluster, "/_cat/indices/", pattern, columns, index_row, rows, error);
 }
 
 /* ---- aliases ------------------------------------------------------------------------------------ */
@@ -208,12 +209,5 @@ int os_cluster_list_shards(struct os_cluster *cluster, const char *pattern, json
   static const char columns[] =
       "?format=json&bytes=b&s=index,shard,prirep&h=index,shard,prirep,state,docs,store,"
       "node,ip,unassigned.reason,unassigned.at,unassigned.details";
-  json_t *answer = NULL;
-  int rc = os_list_request(cluster, "/_cat/shards/", pattern, columns, &answer, error);
-  if (rc || !answer) return rc;
-  rc = check_list(answer, "GET /_cat/shards", error);
-  for (size_t i = 0; !rc && i < json_array_size(answer); i++)
-    rc = os_list_add(rows, shard_row(json_array_get(answer, i)), error);
-  json_decref(answer);
-  return rc;
+  return list_cat(cluster, "/_cat/shards/", pattern, columns, shard_row, rows, error);
 }

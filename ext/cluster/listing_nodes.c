@@ -59,8 +59,9 @@ int os_cluster_list_nodes(struct os_cluster *cluster, const char *pattern, json_
   if (!rc)
     rc = os_list_request(cluster, "/_cat/nodes", NULL, "?format=json&full_id=true&h=id,version,master", &list,
                          error);
-  json_object_foreach(json_object_get(stats, "nodes"), id, node) if (!rc) rc =
-      os_list_add(rows, node_row(id, node, entry_of(list, id)), error);
+  json_object_foreach(json_object_get(stats, "nodes"), id, node) {
+    if (!rc) rc = os_list_add(rows, node_row(id, node, entry_of(list, id)), error);
+  }
   json_decref(stats);
   json_decref(list);
   return rc;
@@ -132,8 +133,9 @@ int os_cluster_list_tasks(struct os_cluster *cluster, json_t *rows, struct os_er
   if (rc) return rc;
   if (!json_is_object(json_object_get(answer, "nodes"))) rc = os_odd_answer("GET /_tasks", answer, error);
   json_object_foreach(json_object_get(answer, "nodes"), node, entry) {
-    json_object_foreach(json_object_get(entry, "tasks"), id, task) if (!rc) rc =
-        os_list_add(rows, task_row(id, os_json_string(entry, "name", node), task), error);
+    json_object_foreach(json_object_get(entry, "tasks"), id, task) {
+      if (!rc) rc = os_list_add(rows, task_row(id, os_json_string(entry, "name", node), task), error);
+    }
   }
   if (!rc) rc = sum_slices(rows, error);
   json_decref(answer);

@@ -5,28 +5,6 @@
 #include "base/json.h"
 #include "cluster/request.h"
 
-int os_cluster_segments(struct os_cluster *cluster, const char *name, struct os_segments *out,
-                        struct os_error *error) {
-  struct os_name_call call = {.method = "GET",
-                              .name = name,
-                              .after = "/_stats/docs,segments,store?filter_path=_shards,_all.primaries.docs,"
-                                       "_all.primaries.store,_all.primaries.segments.count"};
-  json_t *answer = NULL;
-  memset(out, 0, sizeof *out);
-  int rc = os_name_request(cluster, &call, NULL, &answer, error);
-  if (rc == OS_OK) rc = os_all_shards(answer, "statistics", error);
-  const json_t *primaries = os_json_at(answer, "_all/primaries");
-  if (rc == OS_OK && !os_json_at(primaries, "docs")) rc = os_odd_answer("statistics", answer, error);
-  if (rc == OS_OK) {
-    out->documents = os_json_int(primaries, "docs/count", 0);
-    out->deleted = os_json_int(primaries, "docs/deleted", 0);
-    out->segments = os_json_int(primaries, "segments/count", 0);
-    out->size = os_json_int(primaries, "store/size_in_bytes", 0);
-  }
-  json_decref(answer);
-  return rc;
-}
-
 bool os_cluster_merge_has_task(const struct os_capabilities *caps) {
   return !strcmp(caps->distribution, "opensearch") &&
          (caps->major > 2 || (caps->major == 2 && caps->minor >= 7));
@@ -86,4 +64,14 @@ int os_cluster_merge_find(struct os_cluster *cluster, const char *name, char tas
   int rc = os_cluster_task_find(cluster, "indices:admin/forcemerge", described, task, error);
   os_free(described);
   return rc;
+}
+
+int os_cluster_force_merge(struct os_cluster *cluster, const char *name, bool only_expunge, double timeout,
+                           bool *started_only, struct os_error *error) {
+  const struct os_merge_call call = {.name = name, .only_expunge = only_expunge, .timeout = timeout};
+  int rc = os_cluster_merge_wait(cluster, &call, error);
+  *started_only = rc == OS_ERR_TIMEOUT;
+  if (!*started_only) return rc;
+  os_error_clear(error);
+  return OS_OK;
 }

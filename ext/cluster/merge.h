@@ -1,17 +1,9 @@
-/* merge.h - merging the segments of an index: how many there are, starting a merge, looking for one that
-** runs.
+/* merge.h - merging the segments of an index: starting a merge, waiting for it, looking for one that runs.
 **
 ** Keeper's thread; errors as in cluster.h. */
 #ifndef OS_CLUSTER_MERGE_H
 #define OS_CLUSTER_MERGE_H
 #include "cluster/cluster.h"
-
-struct os_segments { /* of the primaries */
-  int64_t documents, deleted, segments, size;
-};
-/* GET _stats. */
-int os_cluster_segments(struct os_cluster *cluster, const char *name, struct os_segments *out,
-                        struct os_error *error);
 
 struct os_merge_call {
   const char *name;

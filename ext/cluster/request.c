@@ -30,11 +30,16 @@ static bool is_allowed(int status, const int *allowed) {
   return false;
 }
 
+bool os_cluster_unknown(int rc) {
+  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY ||
+         rc == OS_ERR_TLS;
+}
+
 bool os_cluster_interrupted(const struct os_cluster *cluster) {
   return cluster->probe.interrupted && cluster->probe.interrupted(cluster->probe.ctx);
 }
 
-static int wait_before_retry(struct os_cluster *cluster, double seconds, struct os_error *error) {
+int os_cluster_wait(struct os_cluster *cluster, double seconds, struct os_error *error) {
   double until = os_clock_monotonic() + seconds;
   for (;;) {
     if (os_cluster_interrupted(cluster)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
@@ -87,7 +92,7 @@ static int send_call(struct os_cluster *cluster, const struct os_cluster_call *c
     log_retry(cluster, what, http, attempt, delay);
     os_http_call_free(http);
     os_http_call_init(http, cluster->endpoint, call->method, call->path);
-    rc = wait_before_retry(cluster, delay, error);
+    rc = os_cluster_wait(cluster, delay, error);
     if (rc) return rc;
   }
 }

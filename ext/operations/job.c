@@ -31,6 +31,30 @@ int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
   return (int)refusal->code;
 }
 
+int os_job_unverified(struct os_job *job, const char *step, const char *check, bool allowed,
+                      struct os_error *error) {
+  if (error->code != OS_ERR_FORBIDDEN || strstr(error->text, "cluster_block_exception"))
+    return os_job_guard_failed(job, step, check, error);
+  return os_job_unknown(job, step, check, allowed, error);
+}
+
+int os_job_unknown(struct os_job *job, const char *step, const char *check, bool allowed,
+                   struct os_error *error) {
+  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE], advice[OS_ERROR_ADVICE];
+  struct os_error ignored; /* the refusal matters more than a ledger that could not take the row */
+  os_error_sentence(error, sentence, sizeof sentence);
+  if (allowed) {
+    os_error_clear(error);
+    return os_job_audit(job, step, check, "unknown", false, error, "%s; went on because of allow_unverified",
+                        sentence);
+  }
+  os_error_clear(&ignored);
+  os_job_audit(job, step, check, "unknown", false, &ignored, "%s", sentence);
+  snprintf(advice, sizeof advice, "%.700s", error->advice);
+  return os_advise(error, "%s%sget that right, or pass {\"allow_unverified\":true}", advice,
+                   *advice ? "; " : "");
+}
+
 static const double HEARTBEAT = 5; /* seconds; the ledger wants one every 20 */
 
 int os_job_listen(struct os_job *job, const char *doing, struct os_error *error) {

@@ -32,6 +32,14 @@ int os_job_audit(struct os_job *job, const char *step, const char *check, const 
 /* A guard that said no: the row "fail" with the text of *refusal, whose code is returned. */
 int os_job_guard_failed(struct os_job *job, const char *step, const char *check,
                         const struct os_error *refusal);
+/* A check that the user's rights forbid: the row "unknown" that names the missing right, and OS_OK when `allowed`
+** (allow_unverified), else the error with advice. Anything else is a guard that failed; so is a 403 that speaks of a
+** block. */
+int os_job_unverified(struct os_job *job, const char *step, const char *check, bool allowed,
+                      struct os_error *error);
+/* The same for a check that cannot be made for whatever reason. */
+int os_job_unknown(struct os_job *job, const char *step, const char *check, bool allowed,
+                   struct os_error *error);
 /* Between two steps: OS_ERR_INTERRUPTED, or OS_ERR_CANCELLED when os_cancel() asked for it; paused, it waits here
 ** (with heartbeats) until it is told to go on. doing: "between two steps of the refresh". */
 int os_job_listen(struct os_job *job, const char *doing, struct os_error *error);

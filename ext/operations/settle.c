@@ -31,3 +31,16 @@ void os_settle_all(struct os_settle *settle, const struct os_cluster *cluster, d
   settle->until = os_clock_monotonic() + seconds;
   settle->sigints = os_sigint_count();
 }
+
+int os_settle_remove(struct os_cluster *cluster, const char *name, struct os_error *error) {
+  int rc = os_cluster_index_delete(cluster, name, error);
+  if (rc && rc != OS_ERR_INTERRUPTED && rc != OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = os_cluster_index_delete(cluster, name, error);
+  }
+  if (rc == OS_ERR_NOT_FOUND) {
+    os_error_clear(error);
+    rc = OS_OK;
+  }
+  return rc;
+}

@@ -20,4 +20,7 @@ struct os_settle {
 void os_settle_late(struct os_settle *settle, const struct os_cluster *cluster, double seconds);
 /* None comes through; everything together may take `seconds` from now. */
 void os_settle_all(struct os_settle *settle, const struct os_cluster *cluster, double seconds);
+
+/* Delete an index until it is gone: a second request settles what became of one whose answer was lost. */
+int os_settle_remove(struct os_cluster *cluster, const char *name, struct os_error *error);
 #endif

@@ -13,10 +13,10 @@ static const struct os_option merge_options[] = {
 const struct os_option_schema os_schema_force_merge = {
     OS_COMMON_CONNECTION | OS_COMMON_DRY_RUN | OS_COMMON_TIMEOUT | OS_COMMON_CORRELATION_ID, merge_options};
 
-static json_t *figures(const struct os_segments *segments) {
-  return json_pack("{s:I, s:I, s:I, s:I}", "documents", (json_int_t)segments->documents, "deleted",
+static json_t *figures(const struct os_index_stats *segments) {
+  return json_pack("{s:I, s:I, s:I, s:I}", "documents", (json_int_t)segments->docs, "deleted",
                    (json_int_t)segments->deleted, "segments", (json_int_t)segments->segments, "size",
-                   (json_int_t)segments->size);
+                   (json_int_t)segments->size_bytes);
 }
 
 static int give_merged(struct os_command *command, const struct os_merge_request *request,

@@ -351,7 +351,7 @@ static void index_calls(void **state) {
       {"GET /odd/_count", 200, "{\"_shards\":{\"failed\":0}}", 0},
       {"GET /_cluster/health/idx", 200, "{\"status\":\"yellow\"}", 0},
       {"GET /_cluster/health/none", 408, "{\"status\":\"red\",\"timed_out\":true}", 0},
-      {"GET /idx/_stats/docs,indexing,store", 200,
+      {"GET /idx/_stats/docs,indexing,store,segments", 200,
        "{\"_shards\":{\"failed\":0},\"_all\":{\"primaries\":{\"docs\":{\"count\":1,\"deleted\":2},"
        "\"indexing\":{"
        "\"index_total\":3,\"delete_total\":4},\"store\":{\"size_in_bytes\":5}}}}",

@@ -16,9 +16,6 @@ struct os_alias_index { /* one of the two indices */
 void os_alias_index_free(struct os_alias_index *index);
 /* The row "fail" (or "unknown") for *error, whose code is returned: how every guard here ends. */
 int os_alias_refuse(struct os_job *job, const char *check, const struct os_error *error);
-/* A guard that could not be asked for want of a right: the row "unknown". OS_OK when `allowed`, else the
-** error with advice. Any other fault is a refusal. */
-int os_alias_unverified(struct os_job *job, const char *check, bool allowed, struct os_error *error);
 /* Concrete, open, no part of a data stream; fills *index. */
 int os_alias_guard_index(struct os_job *job, struct os_cluster *cluster, bool allow_unverified,
                          struct os_alias_index *index, struct os_error *error);

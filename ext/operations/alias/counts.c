@@ -69,8 +69,7 @@ static int check_not_red(struct os_cluster *cluster, const char *index, struct o
 
 static int count(struct os_cluster *cluster, const char *index, int64_t *documents, struct os_error *error) {
   *documents = -1;
-  int rc = os_cluster_refresh(cluster, index, error);
-  if (!rc) rc = os_cluster_count(cluster, index, NULL, documents, error);
+  int rc = os_cluster_count_all(cluster, index, documents, error);
   if (rc) *documents = -1;
   return rc;
 }
@@ -88,7 +87,8 @@ static int count_one(struct os_job *job, struct os_cluster *cluster,
   const char *index = target ? request->target : request->source;
   int rc = target ? OS_OK : check_not_red(cluster, index, error); /* the target's is a guard of its own */
   if (!rc) rc = count(cluster, index, documents, error);
-  if (may_be_unverified(rc, target)) return os_alias_unverified(job, check, request->allow_unverified, error);
+  if (may_be_unverified(rc, target))
+    return os_job_unknown(job, "guards", check, request->allow_unverified, error);
   if (rc) return os_alias_refuse(job, check, error);
   return os_job_audit(job, "guards", check, "pass", false, error, "'%s' was refreshed and has %lld documents",
                       index, (long long)*documents);

@@ -22,23 +22,6 @@ int os_alias_refuse(struct os_job *job, const char *check, const struct os_error
   return os_job_guard_failed(job, step, check, error);
 }
 
-int os_alias_unverified(struct os_job *job, const char *check, bool allowed, struct os_error *error) {
-  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE], advice[OS_ERROR_ADVICE];
-  struct os_error why = *error;
-  os_error_sentence(&why, sentence, sizeof sentence);
-  if (allowed) {
-    os_error_clear(error);
-    return os_job_audit(job, step, check, "unknown", false, error, "%s; went on because of allow_unverified",
-                        sentence);
-  }
-  struct os_error ignored; /* the refusal matters more than a ledger that could not take the row */
-  os_error_clear(&ignored);
-  os_job_audit(job, step, check, "unknown", false, &ignored, "%s", sentence);
-  snprintf(advice, sizeof advice, "%.700s", why.advice);
-  return os_advise(error, "%s%sget that right, or pass {\"allow_unverified\":true}", advice,
-                   *advice ? "; " : "");
-}
-
 /* ---- is it one index? ---- */
 
 static int refuse_kind(struct os_job *job, const struct os_alias_index *index, char check[48],
@@ -86,14 +69,14 @@ int os_alias_guard_index(struct os_job *job, struct os_cluster *cluster, bool al
   snprintf(check, sizeof check, "%s index", index->role);
   int rc = os_cluster_resolve(cluster, index->name, &resolved, error);
   if (rc == OS_ERR_FORBIDDEN) {
-    rc = os_alias_unverified(job, check, allow_unverified, error);
+    rc = os_job_unverified(job, "guards", check, allow_unverified, error);
   } else if (!rc && resolved.kind != OS_NAME_INDEX) {
     rc = refuse_kind(job, index, check, &resolved, error);
   } else if (!rc) {
     snprintf(index->uuid, sizeof index->uuid, "%s", resolved.uuid);
     rc = read_definition(job, cluster, index, check, error);
     if (rc == OS_ERR_FORBIDDEN)
-      rc = os_alias_unverified(job, check, allow_unverified, error);
+      rc = os_job_unverified(job, "guards", check, allow_unverified, error);
     else if (!rc)
       rc = os_job_audit(job, step, check, "pass", false, error, "'%s' is one open index, UUID %s",
                         index->name, *index->uuid ? index->uuid : "not known");
@@ -153,34 +136,14 @@ int os_alias_guard_settings(struct os_job *job, const struct os_alias_index *ind
 
 /* ---- its health ---- */
 
-/* With the cluster's own explanation, where it gives one. */
-static void tell_red(struct os_cluster *cluster, const char *index, struct os_error *error) {
-  struct os_error ignored;
-  const char *why = NULL, *fix = NULL;
-  json_t *rows = json_array();
-  os_error_clear(&ignored);
-  if (rows) os_health_rows(cluster, index, true, rows, &ignored);
-  for (size_t i = 0; i < json_array_size(rows) && !why; i++) {
-    const json_t *row = json_array_get(rows, i);
-    if (strcmp(os_json_string(row, "name", ""), index) != 0) continue;
-    why = os_json_string(row, "why", NULL);
-    fix = os_json_string(row, "fix", NULL);
-  }
-  os_fail(error, OS_ERR_GUARD,
-          "index '%s' is red, so that searches miss the documents of a whole shard%s%.800s", index,
-          why ? ": " : "", why ? why : "");
-  os_advise(error, "%.800s", fix ? fix : "GET /_cluster/allocation/explain says why");
-  json_decref(rows);
-}
-
 int os_alias_guard_health(struct os_job *job, struct os_cluster *cluster, const char *index,
                           bool allow_unverified, char health[16], struct os_error *error) {
   static const char check[] = "health";
   int rc = os_cluster_health(cluster, index, health, error);
-  if (rc == OS_ERR_FORBIDDEN) return os_alias_unverified(job, check, allow_unverified, error);
+  if (rc == OS_ERR_FORBIDDEN) return os_job_unverified(job, "guards", check, allow_unverified, error);
   if (rc) return os_alias_refuse(job, check, error);
   if (!strcmp(health, "red")) {
-    tell_red(cluster, index, error);
+    os_health_refuse_red(cluster, "index", index, error);
     return os_alias_refuse(job, check, error);
   }
   return os_job_audit(job, step, check, "pass", false, error, "'%s' is %s%s", index, health,

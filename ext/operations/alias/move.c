@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "operations/alias/alias_int.h"
 #include "operations/settle.h"
+#include "operations/step.h"
 
 const char os_alias_step[] = "switch";
 
@@ -44,18 +45,9 @@ json_t *os_alias_record(const struct os_cluster *cluster, const struct os_alias_
                    cluster->endpoint->name, "properties", json_object_get(move->before, move->from));
 }
 
-static int put_step(struct course *c, const char *state, const char *data, struct os_error *error) {
-  return os_ledger_step_put(c->job->ledger, c->job->number, "", os_alias_step, state, data, error);
-}
-
 static int write_intent(struct course *c, const char *body, struct os_error *error) {
   const struct os_alias_move *move = c->move;
-  json_t *record = os_alias_record(c->cluster, move);
-  char *data = record ? os_json_text(record) : NULL;
-  json_decref(record);
-  if (!data) return os_fail_nomem(error);
-  int rc = put_step(c, "begun", data, error);
-  os_free(data);
+  int rc = os_step_put(c->job, "", os_alias_step, "begun", os_alias_record(c->cluster, move), error);
   if (rc) return rc;
   return os_job_audit(
       c->job, "switch", "alias", "did", true, error,
@@ -98,12 +90,6 @@ static int check_before(struct course *c, struct os_error *error) {
 }
 
 /* ---- the request, and where the alias is then ---- */
-
-/* Nobody knows whether the server did it, or will (architecture, rule 3). */
-static bool is_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY ||
-         rc == OS_ERR_TLS;
-}
 
 static int read_back(struct course *c, struct os_cluster *cluster, struct os_error *error) {
   json_t *now = NULL;
@@ -168,7 +154,7 @@ static int repair(struct course *c, const char *from, const char *to, const char
 static int give_up(struct course *c, struct os_error *error) {
   struct os_error ignored; /* the error that led here matters more */
   os_error_clear(&ignored);
-  put_step(c, "undone", NULL, &ignored);
+  os_step_mark(c->job, "", os_alias_step, "undone", &ignored);
   return os_job_guard_failed(c->job, "switch", "read back", error);
 }
 
@@ -185,7 +171,7 @@ static int somebody_else(struct course *c, bool in_effect, struct os_error *erro
 static int settle_unmoved(struct course *c, struct os_error *error) {
   if (!c->sent) return somebody_else(c, false, error); /* it was acknowledged, so it was moved back */
   *error = c->why;
-  if (is_unknown(c->sent)) {
+  if (os_cluster_unknown(c->sent)) {
     char trouble[OS_ERROR_TEXT];
     snprintf(trouble, sizeof trouble, "%.900s", c->why.text);
     os_fail(error, (enum os_code)c->sent,
@@ -210,7 +196,7 @@ static int take_back(struct course *c, struct os_error *error) {
 }
 
 static int settle(struct course *c, struct os_error *error) {
-  bool refused = c->sent && !is_unknown(c->sent); /* then nothing of ours happened: all or nothing */
+  bool refused = c->sent && !os_cluster_unknown(c->sent); /* then nothing of ours happened: all or nothing */
   int rc = OS_OK;
   if (c->place == OS_ALIAS_ON_BOTH && !refused)
     rc = repair(c, c->move->from, NULL, "the alias was on both indices", error);
@@ -224,7 +210,7 @@ static int settle(struct course *c, struct os_error *error) {
   case OS_ALIAS_UNMOVED: return settle_unmoved(c, error);
   default: return somebody_else(c, !refused && c->place != OS_ALIAS_ELSEWHERE, error);
   }
-  rc = put_step(c, "done", NULL, error);
+  rc = os_step_mark(c->job, "", os_alias_step, "done", error);
   if (rc) return rc;
   return os_job_audit(c->job, "switch", "read back", "pass", false, error,
                       "alias '%s' is on exactly '%s', as it was on '%s'%s%.600s", c->move->alias, c->move->to,
@@ -244,7 +230,7 @@ int os_alias_move(struct os_job *job, struct os_cluster *cluster, const struct o
   if (!rc && (rc = check_before(&c, error))) give_up(&c, error);
   for (int attempt = 1; !rc; attempt++) {
     rc = send(&c, body, error);
-    if (rc || c.place != OS_ALIAS_UNMOVED || !is_unknown(c.sent) || attempt == ATTEMPTS) break;
+    if (rc || c.place != OS_ALIAS_UNMOVED || !os_cluster_unknown(c.sent) || attempt == ATTEMPTS) break;
     rc = wait_a_moment(&c, error);
     if (!rc && read_back(&c, c.cluster, error)) rc = cannot_tell(&c, error);
     if (c.place != OS_ALIAS_UNMOVED)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "operations/alias/alias_int.h"
+#include "operations/step.h"
 
 static const char step[] = "guards";
 
@@ -24,13 +25,11 @@ static int no_such_move(int64_t job, struct os_error *error) {
 }
 
 static int read_moved(struct os_ledger *ledger, int64_t job, struct moved *moved, struct os_error *error) {
-  char state[16], *text = NULL;
+  char state[16];
   *moved = (struct moved){.alias = "", .from = "", .to = "", .from_uuid = "", .to_uuid = ""};
-  int rc = os_ledger_step_get(ledger, job, "", os_alias_step, state, &text, error);
+  int rc = os_step_get(ledger, job, "", os_alias_step, state, &moved->data, error);
   if (rc) return rc;
-  if (!text) return no_such_move(job, error);
-  moved->data = os_json_parse(text, strlen(text), 0, "step", error);
-  os_free(text);
+  if (!moved->data) return no_such_move(job, error);
   moved->alias = os_json_string(moved->data, "alias", "");
   moved->from = os_json_string(moved->data, "from", "");
   moved->to = os_json_string(moved->data, "to", "");

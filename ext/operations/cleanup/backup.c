@@ -13,35 +13,13 @@
 #include "base/json.h"
 #include "net/http.h"
 #include "operations/cleanup/cleanup_int.h"
+#include "operations/settle.h"
+#include "operations/step.h"
 
 static const double CLONE_TIMEOUT = 600, CLONE_WAIT = 120;
 enum { ATTEMPTS = 6 /* looks at the cluster, one for each change and some for lost answers */ };
 
 /* ---- requests ---- */
-
-int os_cleanup_remove(struct os_cluster *cluster, const char *name, struct os_error *error) {
-  int rc = os_cluster_index_delete(cluster, name, error);
-  if (rc && rc != OS_ERR_INTERRUPTED && rc != OS_ERR_NOT_FOUND) {
-    os_error_clear(error);
-    rc = os_cluster_index_delete(cluster, name, error);
-  }
-  if (rc == OS_ERR_NOT_FOUND) {
-    os_error_clear(error);
-    rc = OS_OK;
-  }
-  return rc;
-}
-
-int os_cleanup_block(struct os_cluster *cluster, const char *index, bool on, struct os_error *error) {
-  if (!on) return os_cluster_settings_put(cluster, index, "{\"index.blocks.write\":null}", error);
-  char *path = os_cluster_path(index, "/_block/write");
-  if (!path) return os_fail_nomem(error);
-  struct os_cluster_call call = {
-      .method = "PUT", .path = path, .timeout = CLONE_TIMEOUT, .idempotent = true, .what = "write block"};
-  int rc = os_cluster_request(cluster, &call, NULL, NULL, error);
-  os_free(path);
-  return rc;
-}
 
 /* A clone has the settings of its source but for the two that say how many copies there are (OpenSearch
 ** docs, "Clone index"). */
@@ -88,27 +66,21 @@ int os_cleanup_backup_put(struct os_job *job, const char *index, const char *sta
                           const struct os_cleanup_backup *backup, struct os_error *error) {
   json_t *data = json_pack("{s:s, s:s, s:s, s:I}", "backup", backup->name, "uuid", backup->uuid, "made",
                            backup->made, "documents", (json_int_t)backup->documents);
-  char *text = data ? os_json_text(data) : NULL;
-  int rc = text ? os_ledger_step_put(job->ledger, job->number, index, "backup", state, text, error)
-                : os_fail_nomem(error);
-  os_free(text);
-  json_decref(data);
-  return rc;
+  return os_step_put(job, index, "backup", state, data, error);
 }
 
 int os_cleanup_backup_get(struct os_job *job, int64_t number, const char *index,
                           struct os_cleanup_backup *backup, struct os_error *error) {
-  char state[16] = "", *text = NULL;
+  char state[16] = "";
+  json_t *data = NULL;
   memset(backup, 0, sizeof *backup);
-  int rc = os_ledger_step_get(job->ledger, number, index, "backup", state, &text, error);
-  json_t *data = rc || !text ? NULL : os_json_parse(text, strlen(text), 0, "step backup", error);
+  int rc = os_step_get(job->ledger, number, index, "backup", state, &data, error);
   backup->stands = data && !strcmp(state, "begun");
   snprintf(backup->name, sizeof backup->name, "%s", os_json_string(data, "backup", ""));
   snprintf(backup->uuid, sizeof backup->uuid, "%s", os_json_string(data, "uuid", ""));
   snprintf(backup->made, sizeof backup->made, "%s", os_json_string(data, "made", ""));
   backup->documents = os_json_int(data, "documents", -1);
   json_decref(data);
-  os_free(text);
   return rc;
 }
 
@@ -119,7 +91,7 @@ int os_cleanup_drop_backup(struct os_job *job, struct os_cluster *cluster, const
   struct os_cleanup_backup backup;
   int rc = os_cleanup_backup_get(job, job->number, index, &backup, error);
   if (rc || !backup.stands) return rc;
-  rc = os_cleanup_remove(cluster, backup.name, error);
+  rc = os_settle_remove(cluster, backup.name, error);
   if (!rc) rc = os_cleanup_backup_put(job, index, "done", &backup, error);
   if (!rc)
     rc = os_job_audit(job, "cleanup", "backup", "did", false, error, "backup %s is deleted", backup.name);
@@ -174,8 +146,8 @@ static int wait_until_readable(struct os_cluster *cluster, const char *index, st
     if (rc || strcmp(health, "red") != 0) return rc;
     if (os_clock_monotonic() > until)
       return os_fail(error, OS_ERR_CONFLICT, "%s is red after it was cloned back", index);
-    if (os_cluster_interrupted(cluster)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
-    os_clock_sleep_ms(100);
+    rc = os_cluster_wait(cluster, 0.1, error);
+    if (rc) return rc;
   }
 }
 
@@ -185,8 +157,7 @@ static int check_restored(struct os_job *job, struct os_cluster *cluster, const 
   int64_t documents = 0;
   int rc = wait_until_readable(cluster, index, error);
   if (!rc) rc = os_cluster_index_exists(cluster, backup->name, &exists, error);
-  if (!rc) rc = os_cluster_refresh(cluster, index, error);
-  if (!rc) rc = os_cluster_count(cluster, index, NULL, &documents, error);
+  if (!rc) rc = os_cluster_count_all(cluster, index, &documents, error);
   if (rc) return rc;
   if (exists && backup->documents >= 0 && documents != backup->documents)
     return os_fail(error, OS_ERR_CONFLICT, "%s was cloned back from %s and holds %lld documents, not %lld",
@@ -216,18 +187,19 @@ static int put_back_once(struct os_job *job, struct os_cluster *cluster, const c
     rc = os_job_audit(job, "cleanup", "restore", "did", true, error, "cloning %s back from %s", index,
                       backup->name);
     if (!rc)
-      rc = os_cleanup_block(cluster, backup->name, true, error); /* only a blocked index can be cloned */
+      rc = os_cluster_block_writes(cluster, backup->name, CLONE_TIMEOUT,
+                                   error); /* only a blocked index can be cloned */
     return rc ? rc : os_cleanup_clone(cluster, backup->name, index, error);
   case PLACE_ORIGINAL:
     *finished = true;
     rc = os_job_audit(job, "cleanup", "unblock", "did", true, error,
                       "%s was not deleted; its write block is lifted", index);
-    return rc ? rc : os_cleanup_block(cluster, index, false, error);
+    return rc ? rc : os_cluster_allow_writes(cluster, index, error);
   case PLACE_RESTORED: *finished = true; return check_restored(job, cluster, index, backup, error);
   case PLACE_OURS:
     rc = os_job_audit(job, "cleanup", "remove", "did", true, error,
                       "deleting %s, to bring its documents back from %s", index, backup->name);
-    return rc ? rc : os_cleanup_remove(cluster, index, error);
+    return rc ? rc : os_settle_remove(cluster, index, error);
   default:
     os_fail(error, OS_ERR_CONFLICT, "somebody made %s anew; its former documents are in %s", index,
             backup->name);
@@ -245,9 +217,9 @@ int os_cleanup_undo(struct os_job *job, struct os_cluster *cluster, const char *
     os_error_clear(error);
     rc = put_back_once(job, cluster, index, &backup, &finished, error);
     if (rc) finished = false;
-    if (rc && !os_cleanup_unknown(rc)) break; /* after a lost answer the next look tells what became of it */
+    if (rc && !os_cluster_unknown(rc)) break; /* after a lost answer the next look tells what became of it */
   }
-  if (!rc) rc = os_cleanup_remove(cluster, backup.name, error);
+  if (!rc) rc = os_settle_remove(cluster, backup.name, error);
   if (!rc) return os_cleanup_backup_put(job, index, "undone", &backup, error);
   if (!error->advice[0])
     os_advise(error, "its former documents are in %s; the same command again brings them back", backup.name);

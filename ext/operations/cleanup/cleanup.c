@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "operations/cleanup/cleanup_int.h"
+#include "operations/health/health.h"
 
 static int refuse(struct os_job *job, const char *check, const struct os_error *error) {
   return os_job_guard_failed(job, "cleanup", check, error);
@@ -57,8 +58,7 @@ static int guard_health(struct os_job *job, struct os_cluster *cluster, const ch
   }
   if (rc) return refuse(job, "health", error);
   if (!strcmp(health, "red")) {
-    os_fail(error, OS_ERR_GUARD, "index %s is red: a primary shard is not assigned", index);
-    os_advise(error, "SELECT why, fix FROM os_health WHERE name = '%s'", index);
+    os_health_refuse_red(cluster, "index", index, error);
     return refuse(job, "health", error);
   }
   return os_job_audit(job, "cleanup", "health", "pass", false, error, "%s", health);
@@ -67,8 +67,7 @@ static int guard_health(struct os_job *job, struct os_cluster *cluster, const ch
 /* *documents: -1 when the user may not count and allow_unverified was given. */
 static int count(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                  int64_t *documents, struct os_error *error) {
-  int rc = os_cluster_refresh(cluster, request->index, error);
-  if (!rc) rc = os_cluster_count(cluster, request->index, NULL, documents, error);
+  int rc = os_cluster_count_all(cluster, request->index, documents, error);
   if (rc == OS_ERR_FORBIDDEN && request->allow_unverified) {
     char text[OS_ERROR_TEXT];
     snprintf(text, sizeof text, "%s", error->text);

@@ -4,11 +4,6 @@
 #define OS_OPERATIONS_CLEANUP_INT_H
 #include "operations/cleanup/cleanup.h"
 
-/* What an outcome leaves open: the answer was lost, or nobody took the request on. */
-static inline bool os_cleanup_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
-}
-
 /* Deleted documents, as a share of all that Lucene holds. */
 #define OS_CLEANUP_EXPUNGE_FROM 0.1  /* the merge policy touches no segment below (expunge_deletes_allowed) */
 #define OS_CLEANUP_RECREATE_FROM 0.4 /* more is worth an index made anew */
@@ -49,9 +44,6 @@ struct os_cleanup_backup {
   int64_t documents; /* that it holds; -1: not known */
   bool stands;       /* it was begun, and neither dropped nor brought back */
 };
-/* Until it is gone: a second request settles what became of one whose answer was lost. */
-int os_cleanup_remove(struct os_cluster *cluster, const char *name, struct os_error *error);
-int os_cleanup_block(struct os_cluster *cluster, const char *index, bool on, struct os_error *error);
 /* `from` is blocked; the clone is not. Lost answers are errors: look whether `to` exists. */
 int os_cleanup_clone(struct os_cluster *cluster, const char *from, const char *to, struct os_error *error);
 int os_cleanup_backup_put(struct os_job *job, const char *index, const char *state,

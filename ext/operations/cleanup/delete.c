@@ -28,7 +28,7 @@ struct deletion {
 
 /* The answer was lost, the server stumbled, or the node that ran the task was restarted. */
 static bool worth_a_round(int rc, const struct os_error *error) {
-  return os_cleanup_unknown(rc) || rc == OS_ERR_NOT_FOUND || (rc && error->http_status >= 500);
+  return os_cluster_unknown(rc) || rc == OS_ERR_NOT_FOUND || (rc && error->http_status >= 500);
 }
 
 static int wait_for_task(struct deletion *d, struct os_error *error) {
@@ -47,9 +47,8 @@ static int wait_for_task(struct deletion *d, struct os_error *error) {
                      "interrupted while documents were deleted; the task %s was cancelled", d->task);
     }
     if (rc || completed) return rc;
-    for (double until = os_clock_monotonic() + POLL_EVERY;
-         os_clock_monotonic() < until && !os_cluster_interrupted(d->cluster);)
-      os_clock_sleep_ms(20);
+    struct os_error ignored;
+    os_cluster_wait(d->cluster, POLL_EVERY, &ignored); /* an interruption is met at the top */
   }
 }
 

@@ -20,7 +20,7 @@
 #include "operations/index_definition.h"
 #include "operations/settle.h"
 
-static const double TRIAL_TIME = 30,
+static const double TRIAL_TIME = 30, BLOCK_TIME = 600,
                     PUT_BACK_TIME = 300; /* seconds; a further Ctrl-C leaves the rest to the next command */
 
 struct recreation {
@@ -65,7 +65,7 @@ static int try_definition(struct recreation *r, struct os_error *error) {
   rc = os_cluster_index_create(r->cluster, r->trial, r->body, error);
   os_settle_all(&settle, r->cluster, TRIAL_TIME);
   if (rc == OS_ERR_INTERRUPTED) os_cluster_drain(&settle.cluster, &ignored); /* it may still be on its way */
-  int removed = os_cleanup_remove(&settle.cluster, r->trial, rc ? &ignored : error);
+  int removed = os_settle_remove(&settle.cluster, r->trial, rc ? &ignored : error);
   if (!rc) rc = removed; /* after an error only its answer was lost, perhaps */
   if (rc) os_error_prefix(error, "the index cannot be made anew from its own settings and mappings");
   return rc;
@@ -82,7 +82,7 @@ static int note_backup(struct recreation *r, const char *state, const char *uuid
 
 static int make_backup(struct recreation *r, const char *uuid, struct os_error *error) {
   int rc = intend(r, "block", error, "blocking writes to", r->index);
-  if (!rc) rc = os_cleanup_block(r->cluster, r->index, true, error);
+  if (!rc) rc = os_cluster_block_writes(r->cluster, r->index, BLOCK_TIME, error);
   r->blocked = true; /* also after a lost answer */
   if (!rc && r->keep) rc = note_backup(r, "begun", uuid, "", error);
   if (!rc) rc = intend(r, "backup", error, "cloning as", r->backup);
@@ -134,7 +134,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
   rc = OS_OK;
   if (r->deleted && r->cloned) {
     if (exists) rc = os_cluster_index_delete(r->cluster, r->index, &trouble);
-    if (!rc) rc = os_cleanup_block(r->cluster, r->backup, true, &trouble);
+    if (!rc) rc = os_cluster_block_writes(r->cluster, r->backup, BLOCK_TIME, &trouble);
     if (!rc) rc = os_cleanup_clone(r->cluster, r->backup, r->index, &trouble);
     os_job_audit(r->job, "cleanup", "restore", rc ? "fail" : "did", true, &ignored, "%s from %s", r->index,
                  r->backup);
@@ -144,7 +144,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
       return rc;
     }
   } else if (r->blocked && !r->deleted) {
-    rc = os_cleanup_block(r->cluster, r->index, false, &trouble);
+    rc = os_cluster_allow_writes(r->cluster, r->index, &trouble);
     os_job_audit(r->job, "cleanup", "unblock", rc ? "fail" : "did", true, &ignored, "%s", r->index);
     if (rc)
       os_advise(error,
@@ -152,7 +152,7 @@ static int put_back(struct recreation *r, struct os_error *error) {
                 "{\"index.blocks.write\":null}",
                 r->index);
   }
-  if (r->cloned && !rc) os_cleanup_remove(r->cluster, r->backup, &ignored);
+  if (r->cloned && !rc) os_settle_remove(r->cluster, r->backup, &ignored);
   if (r->keep && !rc) note_backup(r, "undone", "", "", &ignored);
   return rc;
 }
@@ -163,15 +163,6 @@ static void name_copies(struct recreation *r, int64_t job) {
 }
 
 /* ---- what a process left behind that died, or was cut off from the cluster, meanwhile ------- */
-
-/* Is the index the one that was blocked? The one made in its place never is. */
-static int is_blocked(struct recreation *r, bool *blocked, struct os_error *error) {
-  json_t *got = NULL;
-  int rc = os_cluster_index_get(r->cluster, r->index, &got, error);
-  *blocked = os_json_bool(got, "settings/index/blocks/write", false);
-  json_decref(got);
-  return rc;
-}
 
 /* A backup that a broken job kept for what it was to do with the emptied index: only that command may go on
 ** with it. */
@@ -193,7 +184,8 @@ static int recover_one(struct recreation *r, int64_t broken, struct os_error *er
   if (!rc) rc = os_cluster_index_exists(r->cluster, r->backup, &backup, error);
   if (!rc) rc = os_cluster_index_exists(r->cluster, r->index, &index, error);
   if (!rc) rc = os_ledger_audit_has(r->job->ledger, broken, "block", &began, error);
-  if (!rc && index && began) rc = is_blocked(r, &r->blocked, error);
+  /* the one that was blocked? The one made in its place never is */
+  if (!rc && index && began) rc = os_cluster_writes_blocked(r->cluster, r->index, &r->blocked, error);
   if (!rc && backup && index && !r->blocked) rc = refuse_kept(r, broken, error);
   if (rc) return rc;
   r->deleted = !index;
@@ -246,7 +238,7 @@ static int verify(struct recreation *r, const struct os_cleanup_request *cleanup
 
 static int drop_backup(struct recreation *r, struct os_error *error) {
   int rc = os_job_audit(r->job, "cleanup", "backup", "did", true, error, "deleting the backup %s", r->backup);
-  if (!rc) rc = os_cleanup_remove(r->cluster, r->backup, error);
+  if (!rc) rc = os_settle_remove(r->cluster, r->backup, error);
   if (rc) os_error_prefix(error, "%s is emptied, but its backup %s is still there", r->index, r->backup);
   return rc;
 }

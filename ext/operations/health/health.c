@@ -198,3 +198,25 @@ int os_health_rows(struct os_cluster *cluster, const char *pattern, bool reasons
   json_decref(health);
   return rc;
 }
+
+/* ---- a red index, refused ----------------------------------------------------------------------- */
+
+int os_health_refuse_red(struct os_cluster *cluster, const char *what, const char *index,
+                         struct os_error *error) {
+  struct os_error ignored;
+  const char *why = NULL, *fix = NULL;
+  json_t *rows = json_array();
+  os_error_clear(&ignored);
+  if (rows != NULL) os_health_rows(cluster, index, true, rows, &ignored);
+  for (size_t i = 0; i < json_array_size(rows) && why == NULL; i++) {
+    const json_t *row = json_array_get(rows, i);
+    if (strcmp(os_json_string(row, "name", ""), index) != 0) continue;
+    why = os_json_string(row, "why", NULL);
+    fix = os_json_string(row, "fix", NULL);
+  }
+  os_fail(error, OS_ERR_GUARD, "%s %s is red: %.800s", what, index,
+          why != NULL ? why : "a primary shard is not assigned");
+  os_advise(error, "%.800s", fix != NULL ? fix : "SELECT why, fix FROM os_health tells more");
+  json_decref(rows);
+  return OS_ERR_GUARD;
+}

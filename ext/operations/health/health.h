@@ -14,6 +14,11 @@
 int os_health_rows(struct os_cluster *cluster, const char *pattern, bool reasons, json_t *rows,
                    struct os_error *error);
 
+/* The refusal of a red index (OS_ERR_GUARD), with the reason and what helps, as far as they can be read. what: "index",
+** "the source" … */
+int os_health_refuse_red(struct os_cluster *cluster, const char *what, const char *index,
+                         struct os_error *error);
+
 /* An answer of _cluster/allocation/explain in words: why the copy is not assigned, and what helps. Pure;
 ** the buffers may fail. */
 void os_health_words(const json_t *explanation, struct os_buf *why, struct os_buf *fix);

@@ -27,9 +27,8 @@ static const struct {
 };
 
 /* What helps when a rule forbids every node. Of several rules the one that stands first is told about:
-** those at the end are on the way to any assignment and say least. %s is the index as it stands in a path,
-** %d the number of replicas that there are nodes for. words: in place of the server's own explanation,
-** where that names shards by their inner ids. */
+** those at the end are on the way to any assignment and say least. fix NULL: it depends on the index. words: in
+** place of the server's own explanation, where that names shards by their inner ids. */
 static const struct {
   const char *decider, *fix, *words;
 } rules[] = {
@@ -53,10 +52,7 @@ static const struct {
     {"snapshot_in_progress", "wait until the snapshot is done", NULL},
     {"restore_in_progress", "restore the index again: the restore from its snapshot failed", NULL},
     {"throttling", "wait: other shards are being started first", NULL},
-    {"same_shard",
-     "add a data node, or have as many copies as there are nodes: SELECT os_request('PUT', "
-     "'/%s/_settings', '{\"index\":{\"number_of_replicas\":%d}}')",
-     "every node that may hold it has a copy already"},
+    {"same_shard", NULL, "every node that may hold it has a copy already"}, /* put_same_shard() */
     {"replica_after_primary_active", "get the primary assigned first", NULL},
 };
 enum { RULES = sizeof rules / sizeof *rules };
@@ -164,20 +160,22 @@ static void put_enable(struct os_buf *fix, const char *explanation, const char *
                      "\"cluster.routing.allocation.enable\":null}}')");
 }
 
+static void put_same_shard(struct os_buf *fix, int nodes, const char *index) {
+  os_buf_printf(fix,
+                "add a data node, or have as many copies as there are nodes: SELECT os_request('PUT', "
+                "'/%s/_settings', '{\"index\":{\"number_of_replicas\":%d}}')",
+                index, nodes > 0 ? nodes - 1 : 0);
+}
+
 static void put_rule(struct os_buf *fix, const struct finding *found, const char *index) {
-  if (found->rule >= RULES) {
+  if (found->rule >= RULES)
     os_buf_printf(fix, "the reason names the rule that forbids it (decider %s)", found->decider);
-  } else if (rules[found->rule].fix == NULL) {
-    put_enable(fix, found->explanation, index);
-  } else if (strcmp(found->decider, "same_shard") == 0) {
-    const char *text = rules[found->rule].fix, *name = strstr(text, "%s"), *number = strstr(text, "%d");
-    os_buf_append(fix, text, (size_t)(name - text));
-    os_buf_puts(fix, index);
-    os_buf_append(fix, name + 2, (size_t)(number - name - 2));
-    os_buf_printf(fix, "%d%s", found->nodes > 0 ? found->nodes - 1 : 0, number + 2);
-  } else {
+  else if (rules[found->rule].fix != NULL)
     os_buf_puts(fix, rules[found->rule].fix);
-  }
+  else if (strcmp(found->decider, "same_shard") == 0)
+    put_same_shard(fix, found->nodes, index);
+  else
+    put_enable(fix, found->explanation, index);
 }
 
 static void put_fix(struct os_buf *fix, const json_t *explanation, const struct finding *found) {

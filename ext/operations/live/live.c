@@ -16,40 +16,11 @@ static const double UNBLOCK_SECONDS = 10;
 
 /* ---- the block ----------------------------------------------------------------------------------- */
 
-/* Somebody else's block stays theirs. */
-static int is_blocked(struct os_live *live, bool *blocked, struct os_error *error) {
-  json_t *got = NULL;
-  int rc = os_cluster_index_get(live->cluster, live->request->source, &got, error);
-  *blocked = os_json_bool(got, "settings/index/blocks/write", false);
-  json_decref(got);
-  return rc;
-}
-
-/* Answers when every write under way has ended (OpenSearch docs, "Blocks"). */
-static int put_block(struct os_live *live, struct os_error *error) {
-  json_t *answer = NULL;
-  char *path = os_cluster_path(live->request->source, "/_block/write");
-  if (!path) return os_fail_nomem(error);
-  struct os_cluster_call call = {.method = "PUT", .path = path, .idempotent = true};
-  int rc = os_cluster_request(live->cluster, &call, NULL, &answer, error);
-  if (!rc &&
-      !(os_json_bool(answer, "acknowledged", false) && os_json_bool(answer, "shards_acknowledged", false))) {
-    char *said = os_json_text(json_object_get(answer, "indices"));
-    os_fail(error, OS_ERR_CONFLICT, "not every shard of %s took the write block: %.600s",
-            live->request->source, said ? said : "");
-    os_free(said);
-    rc = os_advise(error, "the rights it takes are indices:admin/block/add and indices:admin/block/add[s]");
-  }
-  json_decref(answer);
-  os_free(path);
-  return rc;
-}
-
 static int block(struct os_live *live, struct os_error *error) {
   const char *source = live->request->source;
   bool blocked = false;
-  int rc = is_blocked(live, &blocked, error);
-  if (!rc && blocked)
+  int rc = os_cluster_writes_blocked(live->cluster, source, &blocked, error);
+  if (!rc && blocked) /* by somebody else: it stays theirs */
     return os_job_audit(live->job, "live", "block", "pass", false, error, "%s takes no writes already",
                         source);
   if (!rc)
@@ -59,7 +30,7 @@ static int block(struct os_live *live, struct os_error *error) {
                       "PUT /%s/_block/write; undone by PUT /%s/_settings {\"index.blocks.write\":null}",
                       source, source);
   live->block_ends = os_clock_monotonic() + live->request->max_block;
-  return rc ? rc : put_block(live, error);
+  return rc ? rc : os_cluster_block_writes(live->cluster, source, live->request->max_block, error);
 }
 
 int os_live_release(struct os_job *job, struct os_cluster *cluster, const char *source,
@@ -67,7 +38,7 @@ int os_live_release(struct os_job *job, struct os_cluster *cluster, const char *
   char state[16];
   int rc = os_ledger_step_get(job->ledger, job->number, source, "block", state, NULL, error);
   if (rc || strcmp(state, "begun")) return rc;
-  rc = os_cluster_settings_put(cluster, source, "{\"index.blocks.write\":null}", error);
+  rc = os_cluster_allow_writes(cluster, source, error);
   if (rc == OS_ERR_NOT_FOUND) {
     os_error_clear(error);
     rc = OS_OK;
@@ -115,9 +86,8 @@ static int verify(struct os_live *live, int64_t operations, struct os_error *err
   const struct os_live_request *request = live->request;
   int64_t source = 0, target = 0, now = 0;
   int rc = os_live_look(live, error);
-  if (!rc) rc = os_cluster_refresh(live->cluster, request->target, error);
-  if (!rc) rc = os_cluster_count(live->cluster, request->source, NULL, &source, error);
-  if (!rc) rc = os_cluster_count(live->cluster, request->target, NULL, &target, error);
+  if (!rc) rc = os_cluster_count_all(live->cluster, request->source, &source, error);
+  if (!rc) rc = os_cluster_count_all(live->cluster, request->target, &target, error);
   if (!rc) rc = os_cluster_operations(live->cluster, request->source, &now, error);
   if (rc) return rc;
   live->result->documents = target;
@@ -139,10 +109,8 @@ static int verify(struct os_live *live, int64_t operations, struct os_error *err
 static int take_out_deleted(struct os_live *live, struct os_error *error) {
   const struct os_live_request *request = live->request;
   int64_t source = 0, target = 0;
-  int rc = os_cluster_refresh(live->cluster, request->source, error);
-  if (!rc) rc = os_cluster_refresh(live->cluster, request->target, error);
-  if (!rc) rc = os_cluster_count(live->cluster, request->source, NULL, &source, error);
-  if (!rc) rc = os_cluster_count(live->cluster, request->target, NULL, &target, error);
+  int rc = os_cluster_count_all(live->cluster, request->source, &source, error);
+  if (!rc) rc = os_cluster_count_all(live->cluster, request->target, &target, error);
   if (rc || source == target) return rc;
   rc = os_live_reconcile(live, &live->result->deleted, error);
   return rc ? rc

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "operations/live/live_int.h"
+#include "operations/step.h"
 
 enum { FIRST_PAGE = 500, LARGEST_PAGE = 10000 /* index.max_result_window */ };
 static const size_t PAGE_BYTES = 4 << 20;
@@ -13,17 +14,16 @@ static const double SAVE_EVERY = 5;
 /* ---- cursors ------------------------------------------------------------------------------------ */
 
 int os_live_cursors_load(struct os_live *live, struct os_error *error) {
-  char state[16], *text = NULL;
-  int rc = os_ledger_step_get(live->job->ledger, live->job->number, live->request->source, "live", state,
-                              &text, error);
-  json_t *saved = text ? json_loads(text, 0, NULL) : NULL;
+  char state[16];
+  json_t *saved = NULL;
+  int rc =
+      os_step_get(live->job->ledger, live->job->number, live->request->source, "live", state, &saved, error);
   const json_t *list = json_object_get(saved, "cursors");
-  bool fits = strcmp(state, "undone") &&
-              json_array_size(list) == live->shards; /* of another index with that name: begin anew */
+  /* else they are of another index with that name, or of a target that is gone: begin anew */
+  bool fits = strcmp(state, "undone") && json_array_size(list) == live->shards;
   for (size_t i = 0; i < live->shards; i++)
     live->cursors[i] = fits ? json_integer_value(json_array_get(list, i)) : -1;
   json_decref(saved);
-  os_free(text);
   return rc;
 }
 
@@ -34,14 +34,8 @@ static int save_cursors(struct os_live *live, struct os_error *error) {
   for (size_t i = 0; whole && i < live->shards; i++)
     whole = json_array_append_new(list, json_integer(live->cursors[i])) == 0;
   json_t *data = whole ? json_pack("{s:O}", "cursors", list) : NULL;
-  char *text = data ? os_json_text(data) : NULL;
-  json_decref(data);
   json_decref(list);
-  if (!text) return os_fail_nomem(error);
-  int rc = os_ledger_step_put(live->job->ledger, live->job->number, live->request->source, "live", "begun",
-                              text, error);
-  os_free(text);
-  return rc;
+  return os_step_put(live->job, live->request->source, "live", "begun", data, error);
 }
 
 /* ---- a shard ------------------------------------------------------------------------------------ */

@@ -75,8 +75,7 @@ static int reconcile(struct os_load *load, struct os_error *error) {
   struct os_job_figures *f = load->figures;
   struct os_load_target *target = &load->target;
   if (target->count_before < 0) return unverified(load, error, load->unverified);
-  int rc = os_cluster_refresh(load->cluster, target->concrete, error);
-  if (!rc) rc = os_cluster_count(load->cluster, target->concrete, NULL, &f->count_after, error);
+  int rc = os_cluster_count_all(load->cluster, target->concrete, &f->count_after, error);
   if (rc) {
     if (rc == OS_ERR_INTERRUPTED) return rc;
     char why[OS_ERROR_TEXT];

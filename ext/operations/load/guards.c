@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
+#include "operations/health/health.h"
 #include "operations/load/load.h"
 
 static int audit(struct os_load *load, const char *check, const char *verdict, struct os_error *error,
@@ -117,8 +118,7 @@ static int guard_health(struct os_load *load, struct os_error *error) {
     return refuse(load, "health", error);
   }
   if (!strcmp(health, "red")) {
-    os_fail(error, OS_ERR_GUARD, "index %s is red: a primary shard is not assigned", load->target.concrete);
-    os_advise(error, "GET /_cluster/allocation/explain says why; load when it is yellow or green");
+    os_health_refuse_red(load->cluster, "index", load->target.concrete, error);
     return refuse(load, "health", error);
   }
   return os_job_audit(

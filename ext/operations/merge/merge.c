@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cluster/listing.h"
+#include "operations/health/health.h"
 
 static const double WATCH = 1.0, POLL_EVERY = 0.25; /* seconds */
 enum { STARTS = 2, LOST_POLLS = 5 };
@@ -18,14 +19,6 @@ static int unknown(struct os_job *job, const char *check, struct os_error *error
   const struct os_error why = *error;
   os_error_clear(error);
   return os_job_audit(job, "guards", check, "unknown", false, error, "%s", why.text);
-}
-
-static int wait_for(struct os_cluster *cluster, double seconds, struct os_error *error) {
-  for (double until = os_clock_monotonic() + seconds; os_clock_monotonic() < until;) {
-    if (os_cluster_interrupted(cluster)) return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
-    os_clock_sleep_ms(20);
-  }
-  return OS_OK;
 }
 
 /* ---- guards ------------------------------------------------------------------------------------- */
@@ -46,21 +39,9 @@ static int guard_index(struct os_job *job, struct os_cluster *cluster, const cha
   if (rc) return refuse(job, "index", error);
   rc = os_cluster_health(cluster, index, health, error);
   if (rc == OS_ERR_FORBIDDEN) return unknown(job, "health", error);
-  if (!rc && !strcmp(health, "red")) {
-    os_fail(error, OS_ERR_GUARD, "index %s is red: a primary shard is not assigned", index);
-    rc = os_advise(error, "SELECT why, fix FROM os_health WHERE name = '%s'", index);
-  }
+  if (!rc && !strcmp(health, "red")) rc = os_health_refuse_red(cluster, "index", index, error);
   if (rc) return refuse(job, "health", error);
   return os_job_audit(job, "guards", "health", "pass", false, error, "%s", health);
-}
-
-static int is_blocked(struct os_cluster *cluster, const char *index, bool *blocked, struct os_error *error) {
-  json_t *got = NULL;
-  int rc = os_cluster_index_get(cluster, index, &got, error);
-  const json_t *blocks = os_json_at(got, "settings/index/blocks");
-  *blocked = os_json_bool(blocks, "write", false) || os_json_bool(blocks, "read_only", false);
-  json_decref(got);
-  return rc;
 }
 
 /* The sum of the sequence numbers twice: an index that is written to gets large segments by a merge which
@@ -69,7 +50,7 @@ static int watch_writes(struct os_cluster *cluster, const char *index, int64_t *
                         struct os_error *error) {
   int64_t first = 0, second = 0;
   int rc = os_cluster_operations(cluster, index, &first, error);
-  if (!rc) rc = wait_for(cluster, WATCH, error);
+  if (!rc) rc = os_cluster_wait(cluster, WATCH, error);
   if (!rc) rc = os_cluster_operations(cluster, index, &second, error);
   *writes = second - first;
   return rc;
@@ -82,7 +63,7 @@ static int guard_quiet(struct os_job *job, struct os_cluster *cluster, const str
   int64_t writes = 0;
   if (request->allow_writes)
     return os_job_audit(job, "guards", check, "skip", false, error, "allow_writes was given");
-  int rc = is_blocked(cluster, request->index, &blocked, error);
+  int rc = os_cluster_writes_blocked(cluster, request->index, &blocked, error);
   if (!rc && blocked)
     return os_job_audit(job, "guards", check, "pass", false, error, "%s is blocked for writing",
                         request->index);
@@ -152,19 +133,15 @@ static int guard_room(struct os_job *job, struct os_cluster *cluster, const char
 
 /* ---- the merge ---------------------------------------------------------------------------------- */
 
-static bool outcome_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
-}
-
 /* Until the task ends, or `until`. It cannot be cancelled: whoever stops waiting leaves it running. */
 static int follow(struct os_cluster *cluster, double until, struct os_merge_result *result,
                   struct os_error *error) {
   for (int lost = 0;;) {
     int rc = os_cluster_task_poll(cluster, result->task, &result->finished, NULL, error);
     if (!rc && result->finished) return OS_OK;
-    if (outcome_unknown(rc) && ++lost < LOST_POLLS) rc = OS_OK;
+    if (os_cluster_unknown(rc) && ++lost < LOST_POLLS) rc = OS_OK;
     if (!rc && until > 0 && os_clock_monotonic() > until) return OS_OK;
-    if (!rc) rc = wait_for(cluster, POLL_EVERY, error);
+    if (!rc) rc = os_cluster_wait(cluster, POLL_EVERY, error);
     if (rc == OS_ERR_INTERRUPTED)
       os_advise(error, "the merge cannot be stopped and goes on in the cluster as task %s", result->task);
     if (rc) return rc;
@@ -177,7 +154,7 @@ static int merge_as_task(struct os_cluster *cluster, const struct os_merge_call 
   for (int i = 0; i < STARTS && !result->task[0]; i++) {
     struct os_error look = {0};
     rc = os_cluster_merge_start(cluster, call, result->task, error);
-    if (!outcome_unknown(rc)) break;
+    if (!os_cluster_unknown(rc)) break;
     /* it runs, it has ended, or it never began: another one finds nothing left to do in the second case */
     if (os_cluster_merge_find(cluster, call->name, result->task, &look) == OS_OK && result->task[0])
       rc = OS_OK;
@@ -194,7 +171,7 @@ static int merge_waiting(struct os_cluster *cluster, const struct os_merge_call 
     result->finished = rc == OS_OK;
     if (rc == OS_ERR_INTERRUPTED)
       os_advise(error, "the merge cannot be stopped; SELECT * FROM os_tasks shows whether it goes on");
-    if (!outcome_unknown(rc)) return rc;
+    if (!os_cluster_unknown(rc)) return rc;
     if (rc == OS_ERR_TIMEOUT)
       return OS_OK; /* it was begun: a time-out says no more than that it takes long */
     if (os_cluster_merge_find(cluster, call->name, result->task, &look) == OS_OK && result->task[0])
@@ -230,7 +207,7 @@ static int tell_outcome(struct os_job *job, struct os_cluster *cluster,
   os_error_clear(error);
   /* what was merged stays beside what it became until a refresh */
   int rc = os_cluster_refresh(cluster, request->index, error);
-  if (!rc || rc == OS_ERR_FORBIDDEN) rc = os_cluster_segments(cluster, request->index, &result->after, error);
+  if (!rc || rc == OS_ERR_FORBIDDEN) rc = os_cluster_stats(cluster, request->index, &result->after, error);
   if (rc == OS_ERR_INTERRUPTED || rc == OS_ERR_NOMEM) return rc;
   if (rc) {
     const struct os_error why = *error;
@@ -242,18 +219,18 @@ static int tell_outcome(struct os_job *job, struct os_cluster *cluster,
                       "segments %lld, then %lld; deleted documents %lld, then %lld; bytes %lld, then %lld",
                       (long long)result->before.segments, (long long)result->after.segments,
                       (long long)result->before.deleted, (long long)result->after.deleted,
-                      (long long)result->before.size, (long long)result->after.size);
+                      (long long)result->before.size_bytes, (long long)result->after.size_bytes);
 }
 
-static int measure(struct os_job *job, struct os_cluster *cluster, const char *index, struct os_segments *out,
-                   struct os_error *error) {
-  int rc = os_cluster_segments(cluster, index, out, error);
-  const long long all = out->documents + out->deleted;
+static int measure(struct os_job *job, struct os_cluster *cluster, const char *index,
+                   struct os_index_stats *out, struct os_error *error) {
+  int rc = os_cluster_stats(cluster, index, out, error);
+  const long long all = out->docs + out->deleted;
   if (rc == OS_ERR_FORBIDDEN) return unknown(job, "segments", error);
   if (rc) return refuse(job, "segments", error);
   return os_job_audit(job, "guards", "segments", "pass", false, error,
                       "%lld segments, %lld deleted of %lld documents, %lld bytes", (long long)out->segments,
-                      (long long)out->deleted, all, (long long)out->size);
+                      (long long)out->deleted, all, (long long)out->size_bytes);
 }
 
 int os_merge_run(struct os_job *job, struct os_cluster *cluster, const struct os_merge_request *request,

@@ -19,9 +19,9 @@ struct os_merge_request {
 };
 
 struct os_merge_result {
-  struct os_segments before, after; /* after: only when it has ended */
-  bool finished;                    /* false: it goes on in the cluster */
-  char task[128];                   /* where the server has one */
+  struct os_index_stats before, after; /* after: only when it has ended */
+  bool finished;                       /* false: it goes on in the cluster */
+  char task[128];                      /* where the server has one */
 };
 
 /* 1 one concrete index, not red; 2 nobody writes to it; 3 each node has room for the largest shard it

@@ -12,15 +12,7 @@
 #include "operations/child_job.h"
 #include "operations/cleanup/cleanup.h"
 #include "operations/refresh/refresh_int.h"
-
-static int put(struct os_refresh *refresh, const char *step, const char *state, const json_t *data,
-               struct os_error *error) {
-  char *text = data ? os_json_text(data) : NULL;
-  if (data && !text) return os_fail_nomem(error);
-  int rc = os_ledger_step_put(refresh->job->ledger, refresh->job->number, "", step, state, text, error);
-  os_free(text);
-  return rc;
-}
+#include "operations/step.h"
 
 /* A step under way: its job, and when it began. */
 struct running {
@@ -33,7 +25,7 @@ struct running {
 static int begin(struct running *run, struct os_refresh *refresh, const char *step, const char *kind,
                  const char *index, json_t *arguments_take, struct os_error *error) {
   *run = (struct running){.refresh = refresh, .step = step, .began = os_clock_monotonic()};
-  int rc = put(refresh, step, "begun", NULL, error);
+  int rc = os_step_mark(refresh->job, "", step, "begun", error);
   if (rc) {
     json_decref(arguments_take);
     return rc;
@@ -60,7 +52,7 @@ static int end(struct running *run, int rc, bool partial, json_t *response_take,
                            "job", (json_int_t)number, "seconds", seconds);
   bool whole = told && (documents < 0 || os_json_put(told, "documents", json_integer(documents)));
   if (!rc && !whole) rc = os_fail_nomem(error);
-  if (!rc) rc = put(refresh, run->step, "done", told, error);
+  if (!rc) rc = os_step_put(refresh->job, "", run->step, "done", json_incref(told), error);
   if (!rc)
     rc = os_job_audit(refresh->job, run->step, "done", "did", false, error, "job %lld: %.3f s",
                       (long long)number, seconds);
@@ -114,12 +106,12 @@ static int move_back(struct os_refresh *refresh, struct os_error *error) {
   struct os_error trouble;
   os_error_clear(&trouble);
   int rc = move(refresh, "back", refresh->request->secondary, refresh->request->primary, &trouble);
-  if (!rc) rc = put(refresh, "to_secondary", "undone", NULL, &trouble);
+  if (!rc) rc = os_step_mark(refresh->job, "", "to_secondary", "undone", &trouble);
   if (rc) {
     os_advise(error, "and the alias could not be moved back to %s: %s", refresh->request->primary,
               trouble.text);
   } else {
-    put(refresh, "reindex", "undone", NULL, &trouble); /* it is to be made again */
+    os_step_mark(refresh->job, "", "reindex", "undone", &trouble); /* it is to be made again */
     os_advise(error,
               "the alias is back on %s; stop the writers and refresh again, or pass {\"allow_writes\":true}",
               refresh->request->primary);

@@ -5,41 +5,30 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "operations/refresh/refresh_int.h"
+#include "operations/step.h"
 
-/* A right that is missing: unknown, which stops unless allow_unverified. */
-static int unknown(struct os_refresh *refresh, struct os_error *error) {
-  if (error->code == OS_ERR_INTERRUPTED) return OS_ERR_INTERRUPTED;
-  bool goes_on = refresh->request->allow_unverified || refresh->request->allow_writes;
-  struct os_error why = *error, ignored;
-  os_error_clear(&ignored);
-  os_job_audit(refresh->job, "guard", "writers", "unknown", false, &ignored, "%s", why.text);
-  if (!goes_on) return os_advise(error, "grant indices:monitor/stats, or pass {\"allow_unverified\":true}");
-  os_error_clear(error);
-  return OS_OK;
+static int unverified(struct os_refresh *refresh, struct os_error *error) {
+  const struct os_refresh_request *request = refresh->request;
+  return os_job_unverified(refresh->job, "guard", "writers",
+                           request->allow_unverified || request->allow_writes, error);
 }
 
 int os_refresh_watch(struct os_refresh *refresh, const char *name, const char *index,
                      struct os_error *error) {
   int64_t operations = 0;
   int rc = os_cluster_operations(refresh->cluster, index, &operations, error);
-  if (rc) return unknown(refresh, error);
-  json_t *data = json_pack("{s:I}", "operations", (json_int_t)operations);
-  char *text = data ? os_json_text(data) : NULL;
-  json_decref(data);
-  if (!text) return os_fail_nomem(error);
-  rc = os_ledger_step_put(refresh->job->ledger, refresh->job->number, index, name, "done", text, error);
-  os_free(text);
-  return rc;
+  if (rc) return unverified(refresh, error);
+  return os_step_put(refresh->job, index, name, "done",
+                     json_pack("{s:I}", "operations", (json_int_t)operations), error);
 }
 
 static int remembered(struct os_refresh *refresh, const char *name, const char *index, int64_t *operations,
                       struct os_error *error) {
-  char state[16], *text = NULL;
-  int rc = os_ledger_step_get(refresh->job->ledger, refresh->job->number, index, name, state, &text, error);
-  json_t *data = text ? json_loads(text, 0, NULL) : NULL;
+  char state[16];
+  json_t *data = NULL;
+  int rc = os_step_get(refresh->job->ledger, refresh->job->number, index, name, state, &data, error);
   *operations = os_json_int(data, "operations", -1);
   json_decref(data);
-  os_free(text);
   return rc;
 }
 
@@ -49,7 +38,7 @@ int os_refresh_check_writers(struct os_refresh *refresh, const char *name, const
   int rc = remembered(refresh, name, index, &before, error);
   if (rc) return rc;
   rc = os_cluster_operations(refresh->cluster, index, &now, error);
-  if (rc) return unknown(refresh, error);
+  if (rc) return unverified(refresh, error);
   if (before < 0)
     return os_job_audit(refresh->job, "guard", "writers", "unknown", false, error,
                         "the operations on %s at the beginning are not known", index);

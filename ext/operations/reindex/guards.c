@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
+#include "operations/health/health.h"
 #include "operations/reindex/reindex_int.h"
 
 static const char guards[] = "guards";
@@ -12,23 +13,7 @@ static int refuse(struct os_reindex *r, const char *check, const struct os_error
 }
 
 int os_reindex_unverified(struct os_reindex *r, const char *check, struct os_error *error) {
-  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
-  struct os_error ignored;
-  /* a block is answered with 403, too, and is no matter of rights */
-  if (error->code != OS_ERR_FORBIDDEN || strstr(error->text, "cluster_block_exception"))
-    return refuse(r, check, error);
-  os_error_clear(&ignored);
-  if (!r->request->allow_unverified) {
-    char advice[OS_ERROR_ADVICE];
-    snprintf(advice, sizeof advice, "%s", error->advice);
-    os_advise(error, "%s%sor pass {\"allow_unverified\":true}", advice, advice[0] ? ", " : "");
-  }
-  os_error_sentence(error, sentence, sizeof sentence);
-  os_job_audit(r->job, guards, check, "unknown", false, &ignored, "%s%s", sentence,
-               r->request->allow_unverified ? "; went on because of allow_unverified" : "");
-  if (!r->request->allow_unverified) return (int)error->code;
-  os_error_clear(error);
-  return OS_OK;
+  return os_job_unverified(r->job, guards, check, r->request->allow_unverified, error);
 }
 
 /* ---- what the names stand for ---- */
@@ -230,8 +215,9 @@ static int guard_health(struct os_reindex *r, const char *role, const char *name
   if (strcmp(health, "red") != 0)
     return os_job_audit(r->job, guards, check, "pass", false, error, "%s is %s%s", name, health,
                         !strcmp(health, "yellow") ? " (not every replica is assigned)" : "");
-  os_fail(error, OS_ERR_GUARD, "the %s %s is red: a primary shard is not assigned", role, name);
-  os_advise(error, "GET /_cluster/allocation/explain says why");
+  char what[32];
+  snprintf(what, sizeof what, "the %s", role);
+  os_health_refuse_red(r->cluster, what, name, error);
   return refuse(r, check, error);
 }
 

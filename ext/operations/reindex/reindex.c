@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "operations/cleanup/cleanup.h"
 #include "operations/reindex/reindex_int.h"
+#include "operations/step.h"
 
 enum { BEGINNINGS = 3 /* copies that could not be continued and were begun anew, before it is given up */ };
 
@@ -13,27 +14,16 @@ enum { BEGINNINGS = 3 /* copies that could not be continued and were begun anew,
 
 int os_reindex_step_put(struct os_reindex *r, const char *name, const char *state, json_t *data_take,
                         struct os_error *error) {
-  char *text = data_take ? os_json_text(data_take) : NULL;
-  int rc = data_take && !text ? os_fail_nomem(error)
-                              : os_ledger_step_put(r->job->ledger, r->job->number, r->request->target, name,
-                                                   state, text, error);
-  os_free(text);
-  json_decref(data_take);
-  return rc;
+  return os_step_put(r->job, r->request->target, name, state, data_take, error);
+}
+
+int os_reindex_step_mark(struct os_reindex *r, const char *name, const char *state, struct os_error *error) {
+  return os_step_mark(r->job, r->request->target, name, state, error);
 }
 
 int os_reindex_step_get(struct os_reindex *r, const char *name, char state[16], json_t **data,
                         struct os_error *error) {
-  char *text = NULL;
-  if (data) *data = NULL;
-  int rc = os_ledger_step_get(r->job->ledger, r->job->number, r->request->target, name, state,
-                              data ? &text : NULL, error);
-  if (!rc && text) {
-    *data = os_json_parse(text, strlen(text), 0, "a step of the ledger", error);
-    if (!*data) rc = (int)error->code;
-  }
-  os_free(text);
-  return rc;
+  return os_step_get(r->job->ledger, r->job->number, r->request->target, name, state, data, error);
 }
 
 /* ---- what was asked for ---- */
@@ -68,19 +58,18 @@ struct earlier {
 };
 
 static int read_earlier(struct os_reindex *r, int64_t job, struct earlier *earlier, struct os_error *error) {
-  char state[16] = "", *text = NULL;
-  int rc = os_ledger_step_get(r->job->ledger, job, r->request->target, "reindex", state, &text, error);
-  json_t *data = !rc && text ? os_json_parse(text, strlen(text), 0, "a step of the ledger", error) : NULL;
-  json_t *now = asked(r);
+  char state[16] = "";
+  json_t *data = NULL, *now = asked(r);
+  int rc = now ? os_step_get(r->job->ledger, job, r->request->target, "reindex", state, &data, error)
+               : os_fail_nomem(error);
   if (!rc && !strcmp(state, "begun")) {
     earlier->job = job;
     earlier->same = json_equal(json_object_get(data, "asked"), now);
   }
   json_decref(now);
   json_decref(data);
-  os_free(text);
   if (!rc && earlier->job)
-    rc = os_ledger_step_get(r->job->ledger, job, r->request->target, "verify", state, NULL, error);
+    rc = os_step_get(r->job->ledger, job, r->request->target, "verify", state, NULL, error);
   earlier->whole = earlier->job && !strcmp(state, "done");
   return rc;
 }
@@ -118,7 +107,7 @@ static int forget_steps(struct os_reindex *r, struct os_error *error) {
   static const char *const names[] = {"create", "clean", "verify"};
   int rc = os_reindex_task_reset(r->job, r->request->target, error);
   for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++)
-    rc = os_reindex_step_put(r, names[i], "undone", NULL, error);
+    rc = os_reindex_step_mark(r, names[i], "undone", error);
   return rc;
 }
 
@@ -138,7 +127,7 @@ static int undo_earlier(struct os_reindex *r, const struct earlier *earlier, str
 static int drop_rest(struct os_reindex *r, const struct earlier *earlier, struct os_error *error) {
   int rc = os_cleanup_drop_backup(r->job, r->cluster, r->request->target, error);
   r->result->complete = true;
-  if (!rc) rc = os_reindex_step_put(r, "reindex", "done", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "reindex", "done", error);
   if (!rc) rc = forget_steps(r, error);
   if (rc) return rc;
   return os_job_audit(r->job, "resume", "earlier job", "did", false, error,
@@ -236,14 +225,14 @@ static int go(struct os_reindex *r, bool go_on, bool *running, struct os_error *
   if (!rc) rc = go_on ? os_reindex_continue_target(r, error) : os_reindex_prepare_target(r, error);
   if (!rc) rc = copy(r, running, error);
   if (!rc) rc = os_reindex_verify(r, error);
-  if (!rc) rc = os_reindex_step_put(r, "verify", "done", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "verify", "done", error);
   return rc;
 }
 
 /* From here on nothing is undone any more. */
 static int finish(struct os_reindex *r, struct os_error *error) {
   int rc = os_cleanup_drop_backup(r->job, r->cluster, r->request->target, error);
-  if (!rc) rc = os_reindex_step_put(r, "reindex", "done", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "reindex", "done", error);
   if (rc) {
     os_error_prefix(error, "everything is copied, but the backup of the target could not be removed");
     os_advise(error, "the same command again removes it");

@@ -53,6 +53,7 @@ int os_reindex_verify(struct os_reindex *r, struct os_error *error);
 /* ---- reindex.c: steps of the ledger; item: the target ---- */
 int os_reindex_step_put(struct os_reindex *r, const char *name, const char *state, json_t *data_take,
                         struct os_error *error);
+int os_reindex_step_mark(struct os_reindex *r, const char *name, const char *state, struct os_error *error);
 /* *data: new reference, or NULL when there is none. */
 int os_reindex_step_get(struct os_reindex *r, const char *name, char state[16], json_t **data,
                         struct os_error *error);

@@ -16,10 +16,6 @@ static const char step[] = "target";
 static const double ANSWER_GRACE =
     5; /* seconds that an answer may still take after Ctrl-C, so that it is known */
 
-static bool outcome_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
-}
-
 /* ---- created ---- */
 
 int os_reindex_definition(struct os_reindex *r, json_t **definition, struct os_error *error) {
@@ -35,8 +31,7 @@ static int adopt_created(struct os_reindex *r, struct os_error *error) {
   int64_t documents = 0;
   int rc = os_reindex_guard_target(r, r->target_uuid, error);
   if (!rc && !r->target_exists) return OS_OK;
-  if (!rc) rc = os_cluster_refresh(r->cluster, r->request->target, error);
-  if (!rc) rc = os_cluster_count(r->cluster, r->request->target, NULL, &documents, error);
+  if (!rc) rc = os_cluster_count_all(r->cluster, r->request->target, &documents, error);
   if (!rc && documents)
     rc = os_fail(error, OS_ERR_CONFLICT, "somebody wrote %lld documents to %s while it was being created",
                  (long long)documents, r->request->target);
@@ -56,7 +51,7 @@ static int ask_for_index(struct os_reindex *r, const char *body, struct os_error
     os_fail(error, OS_ERR_CONFLICT, "somebody else created %s just now", r->request->target);
     struct os_error ignored;
     os_error_clear(&ignored);
-    os_reindex_step_put(r, "create", "undone", NULL, &ignored); /* it is not ours to remove */
+    os_reindex_step_mark(r, "create", "undone", &ignored); /* it is not ours to remove */
   }
   return rc;
 }
@@ -69,10 +64,10 @@ static int create(struct os_reindex *r, struct os_error *error) {
   if (!rc)
     rc = os_job_audit(r->job, step, "create", "did", true, error, "PUT /%s %.1200s; undone by DELETE /%s",
                       r->request->target, body, r->request->target);
-  if (!rc) rc = os_reindex_step_put(r, "create", "begun", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "create", "begun", error);
   if (!rc) {
     rc = ask_for_index(r, body, error);
-    if (!rc || outcome_unknown(rc)) {
+    if (!rc || os_cluster_unknown(rc)) {
       struct os_error fault = *error, later;
       os_error_clear(&later);
       int found = adopt_created(r, &later);
@@ -112,7 +107,7 @@ static int clean(struct os_reindex *r, struct os_error *error) {
       .allow_unverified = request->allow_unverified};
   int64_t before = r->job->figures.count_before;
   int rc = os_cleanup_recover(r->job, r->cluster, request->target, error);
-  if (!rc) rc = os_reindex_step_put(r, "clean", "begun", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "clean", "begun", error);
   if (!rc) rc = os_cleanup_run(r->job, r->cluster, &cleanup, &cleaned, error);
   r->result->target_before = cleaned.documents_before;
   r->job->figures.count_before = before;

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "operations/reindex/watch.h"
 #include "operations/settle.h"
+#include "operations/step.h"
 
 /* Slicing a small index costs more than it gives, and an empty one that has no mapping for _id cannot be
 ** sliced at all: 400 "field _id not found" (OpenSearch issue 16549; measured on 2.19). */
@@ -81,13 +82,8 @@ int os_reindex_task_find(struct os_cluster *cluster, const char *target, char ta
 
 static int put_step(struct os_job *job, const char *item, const char *state, const char *task,
                     struct os_error *error) {
-  json_t *data = task ? json_pack("{s:s}", "task", task) : NULL;
-  char *text = data ? os_json_text(data) : NULL;
-  int rc = task && !text ? os_fail_nomem(error)
-                         : os_ledger_step_put(job->ledger, job->number, item, "task", state, text, error);
-  os_free(text);
-  json_decref(data);
-  return rc;
+  return task ? os_step_put(job, item, "task", state, json_pack("{s:s}", "task", task), error)
+              : os_step_mark(job, item, "task", state, error);
 }
 
 struct step {
@@ -99,10 +95,10 @@ struct step {
 
 static int get_step(struct os_job *job, const char *item, struct step *step,
                     struct os_reindex_figures *figures, struct os_error *error) {
-  char state[16] = "", *text = NULL;
+  char state[16] = "";
+  json_t *data = NULL;
   memset(step, 0, sizeof *step);
-  int rc = os_ledger_step_get(job->ledger, job->number, item, "task", state, &text, error);
-  json_t *data = rc || !text ? NULL : os_json_parse(text, strlen(text), 0, "step task", error);
+  int rc = os_step_get(job->ledger, job->number, item, "task", state, &data, error);
   step->begun = !strcmp(state, "begun");
   step->done = !strcmp(state, "done");
   step->tried = !strcmp(state, "undone") && !os_json_bool(data, "reset", false);
@@ -112,7 +108,6 @@ static int get_step(struct os_job *job, const char *item, struct step *step,
     figures->continued = os_json_bool(data, "continued", false);
   }
   json_decref(data);
-  os_free(text);
   return rc;
 }
 
@@ -122,11 +117,7 @@ static int put_done(struct os_job *job, const char *item, const struct os_reinde
                            (json_int_t)f->created, "updated", (json_int_t)f->updated, "deleted",
                            (json_int_t)f->deleted, "noops", (json_int_t)f->noops, "version_conflicts",
                            (json_int_t)f->version_conflicts, "continued", (int)f->continued);
-  char *text = data ? os_json_text(data) : NULL;
-  int rc = text ? os_ledger_step_put(job->ledger, job->number, item, "task", "done", text, error)
-                : os_fail_nomem(error);
-  os_free(text);
-  json_decref(data);
+  int rc = os_step_put(job, item, "task", "done", data, error);
   if (rc) return rc;
   return os_job_audit(
       job, copy, "task", "pass", false, error,
@@ -207,11 +198,6 @@ static void put_tried(struct run *run) {
 
 /* ---- start ---- */
 
-static bool outcome_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY ||
-         rc == OS_ERR_INTERRUPTED;
-}
-
 static int check_target(struct os_cluster *cluster, const struct os_reindex_work *work,
                         struct os_error *error) {
   struct os_resolved resolved = {0};
@@ -250,7 +236,7 @@ static int post(struct run *run, const char *path, const char *body, struct os_e
   os_settle_late(&settle, run->cluster, START_GRACE);
   run->outcome->running = true;
   int rc = os_cluster_task_start(&settle.cluster, "POST", path, body, run->task, error);
-  if (outcome_unknown(rc)) {
+  if (os_cluster_unknown(rc) || rc == OS_ERR_INTERRUPTED) {
     fault = *error;
     rc = look_for_it(run->cluster, run->work->target, run->task, error);
     if (rc) return rc;

@@ -31,21 +31,10 @@ static void tell(struct os_error *why, const char *format, ...) {
 
 /* ---- a target that was created ---- */
 
-/* A second request settles what became of one whose answer was lost. */
 static int remove_it(struct os_reindex *r, struct os_error *error) {
-  const char *name = r->request->target;
   int rc = os_job_audit(r->job, step, "remove", "did", true, error, "DELETE /%s, which was created for this",
-                        name);
-  if (!rc) rc = os_cluster_index_delete(r->cluster, name, error);
-  if (rc && rc != OS_ERR_INTERRUPTED && rc != OS_ERR_NOT_FOUND) {
-    os_error_clear(error);
-    rc = os_cluster_index_delete(r->cluster, name, error);
-  }
-  if (rc == OS_ERR_NOT_FOUND) {
-    os_error_clear(error);
-    rc = OS_OK;
-  }
-  return rc;
+                        r->request->target);
+  return rc ? rc : os_settle_remove(r->cluster, r->request->target, error);
 }
 
 /* Only the index that was made is removed: by its UUID, or, when that was not learnt, while it is as empty
@@ -59,8 +48,7 @@ static int undo_create(struct os_reindex *r, const json_t *data, struct os_error
   bool ours = resolved.kind == OS_NAME_INDEX && resolved.aliases && !json_object_size(resolved.aliases);
   if (!rc && resolved.kind != OS_NAME_MISSING && ours && uuid) ours = !strcmp(uuid, resolved.uuid);
   if (!rc && ours && !uuid) {
-    rc = os_cluster_refresh(r->cluster, name, error);
-    if (!rc) rc = os_cluster_count(r->cluster, name, NULL, &documents, error);
+    rc = os_cluster_count_all(r->cluster, name, &documents, error);
     ours = !documents;
   }
   if (!rc && resolved.kind == OS_NAME_MISSING) {
@@ -74,7 +62,7 @@ static int undo_create(struct os_reindex *r, const json_t *data, struct os_error
     tell(why, "%s was replaced, or got an alias, meanwhile and was left as it is", name);
   }
   os_resolved_free(&resolved);
-  return rc ? rc : os_reindex_step_put(r, "create", "undone", NULL, error);
+  return rc ? rc : os_reindex_step_mark(r, "create", "undone", error);
 }
 
 /* ---- a target that was emptied ---- */
@@ -95,8 +83,7 @@ static int empty_it(struct os_reindex *r, bool copied, const json_t *data, struc
     return OS_OK;
   }
   if (!data) { /* emptying it was broken off itself */
-    rc = os_cluster_refresh(r->cluster, name, error);
-    if (!rc) rc = os_cluster_count(r->cluster, name, NULL, &left, error);
+    rc = os_cluster_count_all(r->cluster, name, &left, error);
     if (!rc && left == r->result->target_before)
       tell(why, "the target %s holds its %lld documents still", name, (long long)left);
     else if (!rc)
@@ -131,7 +118,7 @@ static int undo_clean(struct os_reindex *r, bool copied, const json_t *data, boo
     if (!data) rc = os_cleanup_recover(r->job, r->cluster, r->request->target, error);
     if (!rc) rc = empty_it(r, copied, data, why, error);
   }
-  return rc ? rc : os_reindex_step_put(r, "clean", "undone", NULL, error);
+  return rc ? rc : os_reindex_step_mark(r, "clean", "undone", error);
 }
 
 /* ---- the whole ---- */
@@ -160,7 +147,7 @@ int os_reindex_undo(struct os_reindex *r, struct os_error *why, struct os_error 
   r->cluster = &settle.cluster;
   int rc = os_reindex_task_stop(r->job, r->cluster, r->request->target, r->request->target, error);
   if (!rc) rc = undo_target(r, why, error);
-  if (!rc) rc = os_reindex_step_put(r, "reindex", "undone", NULL, error);
+  if (!rc) rc = os_reindex_step_mark(r, "reindex", "undone", error);
   r->cluster = cluster;
   return rc;
 }

@@ -28,8 +28,7 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
                 uuid);
     return os_job_guard_failed(r->job, step, "target", error);
   }
-  if (!rc) rc = os_cluster_refresh(r->cluster, name, error);
-  if (!rc) rc = os_cluster_count(r->cluster, name, NULL, &count, error);
+  if (!rc) rc = os_cluster_count_all(r->cluster, name, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
   r->result->target_documents = r->job->figures.count_after = count;
   bounds(&r->result->figures, &least, &most);

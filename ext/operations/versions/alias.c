@@ -44,7 +44,7 @@ int os_version_change_aliases(struct os_version *v, const struct os_version_chan
   for (int attempt = 1; attempt <= ATTEMPTS; attempt++) {
     int rc = send_once(v, change, &done, &sent, &why, error);
     if (rc || done) return rc;
-    if (sent && !os_version_unknown(sent)) break;
+    if (sent && !os_cluster_unknown(sent)) break;
     for (int slept = 0; slept < PAUSE_MS && !os_session_interrupted(v->job->session); slept += 50)
       os_clock_sleep_ms(50);
   }
@@ -143,7 +143,7 @@ static int put_on_both(struct os_version *v, const json_t *before, struct os_err
     rc =
         os_version_put(v, "alias", "begun", json_pack("{s:O}", "before", (json_t *)(uintptr_t)before), error);
   if (!rc) rc = os_version_change_aliases(v, &change, error);
-  if (!rc) rc = os_version_put(v, "alias", "done", NULL, error);
+  if (!rc) rc = os_version_mark(v, "alias", "done", error);
   if (!rc)
     rc = os_job_audit(v->job, "alias", "read back", "pass", false, error, "alias '%s' is on '%s' and '%s'",
                       v->alias, v->old, v->next);
@@ -304,7 +304,7 @@ int os_version_swap(struct os_version *v, struct os_error *error) {
     rc = plan_swap(v, old, &wanted, error);
     if (!rc) rc = swap(v, old, wanted, error);
   }
-  if (!rc && strcmp(state, "done") != 0) rc = os_version_put(v, "swap", "done", NULL, error);
+  if (!rc && strcmp(state, "done") != 0) rc = os_version_mark(v, "swap", "done", error);
   if (!rc && strcmp(state, "done") != 0)
     rc = os_job_audit(v->job, "swap", "read back", "pass", false, error,
                       "%zu aliases are on '%s' and not on '%s'", json_object_size(wanted), v->next, v->old);

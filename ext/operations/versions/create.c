@@ -53,8 +53,8 @@ static int ask(struct os_version *v, const char *body, struct os_error *error) {
   if (!seen && ours && *v->next_uuid) return OS_OK;
   if (rc) {
     *error = why;
-    if (!os_version_unknown(rc)) {
-      os_version_put(v, "create", "undone", NULL, &later);
+    if (!os_cluster_unknown(rc)) {
+      os_version_mark(v, "create", "undone", &later);
       os_error_prefix(error, "'%s' cannot be created from '%s'", v->next, v->old);
     }
     return rc;
@@ -72,7 +72,7 @@ static int begin_anew(struct os_version *v, struct os_error *error) {
                         "'%s' was deleted by somebody; '%s' is whole, so it is begun anew", v->next, v->old);
   for (size_t i = 0; i < sizeof steps / sizeof *steps && !rc; i++) {
     rc = os_version_get(v, steps[i], state, NULL, error);
-    if (!rc && *state) rc = os_version_put(v, steps[i], "undone", NULL, error);
+    if (!rc && *state) rc = os_version_mark(v, steps[i], "undone", error);
   }
   return rc;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/json.h"
+#include "operations/health/health.h"
 #include "operations/index_definition.h"
 #include "operations/versions/versions_int.h"
 
@@ -110,8 +111,10 @@ static int guard_health(struct os_version *v, struct os_error *error) {
     if (rc == OS_ERR_FORBIDDEN) os_advise(error, "get that right, or pass {\"allow_unverified\":true}");
     return refuse(v, "health", error);
   }
-  if (!strcmp(health, "red"))
-    return unfit(v, "health", "is red: not all of it can be copied", "os_health says why", error);
+  if (!strcmp(health, "red")) {
+    os_health_refuse_red(v->cluster, "index", v->old, error);
+    return refuse(v, "health", error);
+  }
   return OS_OK;
 }
 

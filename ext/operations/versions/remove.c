@@ -32,7 +32,7 @@ static int ask(struct os_version *v, struct os_error *error) {
   os_error_clear(&later);
   os_settle_late(&settle, v->cluster, GRACE);
   int rc = os_cluster_index_delete(&settle.cluster, v->old, error);
-  if (!rc || (!os_version_unknown(rc) && rc != OS_ERR_NOT_FOUND)) return rc;
+  if (!rc || (!os_cluster_unknown(rc) && rc != OS_ERR_NOT_FOUND)) return rc;
   if (os_cluster_index_exists(&settle.cluster, v->old, &there, &later) || there) return rc;
   os_error_clear(error);
   return OS_OK;
@@ -52,9 +52,9 @@ int os_version_remove(struct os_version *v, struct os_error *error) {
     if (rc) return rc;
     rc = os_job_audit(v->job, "delete", "index", "did", true, error,
                       "DELETE /%s; there is no way back, its documents are in '%s'", v->old, v->next);
-    if (!rc) rc = os_version_put(v, "delete", "begun", NULL, error);
+    if (!rc) rc = os_version_mark(v, "delete", "begun", error);
     if (!rc) rc = ask(v, error);
   }
-  if (!rc) rc = os_version_put(v, "delete", "done", NULL, error);
+  if (!rc) rc = os_version_mark(v, "delete", "done", error);
   return rc;
 }

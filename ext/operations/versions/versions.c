@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "operations/step.h"
 #include "operations/versions/versions_int.h"
 
 static const char kind[] = "reindex_versions";
@@ -27,30 +28,18 @@ void os_version_free(struct os_version *version) {
   version->definition = NULL;
 }
 
-bool os_version_unknown(int rc) {
-  return rc == OS_ERR_TIMEOUT || rc == OS_ERR_NETWORK || rc == OS_ERR_ANSWER || rc == OS_ERR_BUSY;
-}
-
 int os_version_put(struct os_version *v, const char *step, const char *state, json_t *data_take,
                    struct os_error *error) {
-  char *text = data_take ? os_json_text(data_take) : NULL;
-  int rc = data_take && !text
-               ? os_fail_nomem(error)
-               : os_ledger_step_put(v->job->ledger, v->job->number, v->old, step, state, text, error);
-  os_free(text);
-  json_decref(data_take);
-  return rc;
+  return os_step_put(v->job, v->old, step, state, data_take, error);
+}
+
+int os_version_mark(struct os_version *v, const char *step, const char *state, struct os_error *error) {
+  return os_step_mark(v->job, v->old, step, state, error);
 }
 
 int os_version_get(struct os_version *v, const char *step, char state[16], json_t **data,
                    struct os_error *error) {
-  char *text = NULL;
-  int rc = os_ledger_step_get(v->job->ledger, v->job->number, v->old, step, state, &text, error);
-  if (data) *data = NULL;
-  if (!rc && data && text && !(*data = os_json_parse(text, strlen(text), 0, "step", error)))
-    rc = error ? (int)error->code : OS_ERR_LEDGER;
-  os_free(text);
-  return rc;
+  return os_step_get(v->job->ledger, v->job->number, v->old, step, state, data, error);
 }
 
 /* ---- the operation, which may be older than the job ---- */

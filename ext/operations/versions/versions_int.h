@@ -29,11 +29,10 @@ void os_version_free(struct os_version *version);
 /* ---- steps of the ledger; item: the old index ---- */
 int os_version_put(struct os_version *version, const char *step, const char *state, json_t *data_take,
                    struct os_error *error);
+int os_version_mark(struct os_version *version, const char *step, const char *state, struct os_error *error);
 /* *data (may be NULL): new reference or NULL. */
 int os_version_get(struct os_version *version, const char *step, char state[16], json_t **data,
                    struct os_error *error);
-/* Nobody knows whether a request with this outcome was carried out. */
-bool os_version_unknown(int rc);
 
 /* ---- guards.c: may it be done, and how far is it? Changes nothing. ---- */
 int os_version_guard(struct os_version *version, struct os_error *error);
