@@ -21,6 +21,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]
 
+from harness import aws as aws_control  # noqa: E402
 from harness import nodes as node_control  # noqa: E402
 from harness.cluster import Cluster, unique  # noqa: E402
 from harness.paths import EXTENSION  # noqa: E402
@@ -109,6 +110,25 @@ def _start(pool, what, *args):
         return pool.start(what, *args)
     except node_control.Unavailable as reason:
         pytest.skip(str(reason))
+
+
+class AwsServers(aws_control.AwsServers):
+    """Skips the test when a server cannot be had on this machine."""
+
+    def start(self, what, kind, *args):
+        try:
+            return super().start(what, kind, *args)
+        except node_control.Unavailable as reason:
+            pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def aws_servers():
+    """Servers that stand in for AWS, see harness/aws.py; module fixtures start and stop what their tests need."""
+    servers = AwsServers(ORIGINAL_ENVIRONMENT)
+    servers.sweep()
+    yield servers
+    servers.stop_all()
 
 
 @pytest.fixture(scope="session")
