@@ -6,9 +6,7 @@
 */
 #include <openssl/crypto.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include "aws/service.h"
 #include "aws/sigv4.h"
 #include "base/alloc.h"
@@ -88,13 +86,14 @@ static bool add_own(struct signed_headers *headers, const char *const *lines) {
   return true;
 }
 
-static void amz_date(double now, char out[32]) {
-  time_t seconds = (time_t)now;
-  struct tm civil;
-  memset(&civil, 0, sizeof civil);
-  gmtime_r(&seconds, &civil);
-  snprintf(out, 32, "%04d%02d%02dT%02d%02d%02dZ", civil.tm_year + 1900, civil.tm_mon + 1, civil.tm_mday,
-           civil.tm_hour, civil.tm_min, civil.tm_sec);
+/* "2026-11-20T23:59:59.123Z" without its punctuation and thousandths */
+static void amz_date(double now, char out[OS_TIME_TEXT]) {
+  char iso[OS_TIME_TEXT];
+  os_clock_iso(now, iso);
+  for (const char *from = iso; *from && *from != '.'; from++)
+    if (*from != '-' && *from != ':') *out++ = *from;
+  *out++ = 'Z';
+  *out = '\0';
 }
 
 static int compose(const struct aws_signer *signer, const struct os_aws_keys *keys, double now,
@@ -102,7 +101,7 @@ static int compose(const struct aws_signer *signer, const struct os_aws_keys *ke
   struct target target = {.path = NULL};
   struct signed_headers headers = {.count = 0};
   struct os_buf authorization;
-  char date[32], hash[OS_SIGV4_HASH];
+  char date[OS_TIME_TEXT], hash[OS_SIGV4_HASH];
   bool hash_told = signer->service == OS_AWS_S3 || signer->service == OS_AWS_AOSS;
   int rc = OS_OK;
   os_buf_init(&authorization, 0);

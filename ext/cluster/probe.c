@@ -74,9 +74,9 @@ int os_cluster_probe(struct os_cluster *cluster, bool again, struct os_error *er
   int status = 0;
   if (cluster->caps.probed && !again) return OS_OK;
   memset(&caps, 0, sizeof caps);
-  int rc = os_cluster_request(cluster, &call, &status, &root, error);
+  int rc = cluster->endpoint->serverless ? OS_OK : os_cluster_request(cluster, &call, &status, &root, error);
   if (rc) return rc;
-  if (status == 404)
+  if (cluster->endpoint->serverless || status == 404)
     rc = confirm_serverless(cluster, &caps, error);
   else if (status == 403 &&
            json_object_get(root, "error")) /* the cluster itself; a proxy's page is no JSON */

@@ -23,6 +23,9 @@ struct connection {
   char *values[OS_CONNECT_COUNT]; /* as given; unused by main, whose values are the settings */
   struct os_endpoint *endpoint;   /* the last one made, or NULL */
   bool warned;                    /* what is risky was told */
+  struct os_signer *signer;       /* of IAM, or NULL */
+  unsigned signer_generation;     /* of the settings it was made from */
+  pid_t signer_pid;               /* of the process that made it, whose thread renews its keys */
 };
 
 struct os_connections {
@@ -30,10 +33,18 @@ struct os_connections {
   struct os_log *log;           /* a reference, or NULL */
   struct connection **list;     /* the first is main */
   size_t count;
+  os_signer_maker *make_signer;
+  void *maker_ctx;
 };
+
+static void drop_signer(struct connection *connection) {
+  if (connection->signer_pid == getpid()) os_signer_unref(connection->signer);
+  connection->signer = NULL;
+}
 
 static void free_connection(struct connection *connection) {
   if (!connection) return;
+  drop_signer(connection);
   os_connection_options_free(connection->values);
   os_endpoint_unref(connection->endpoint);
   os_free(connection->name);
@@ -77,6 +88,11 @@ void os_connections_set_log(struct os_connections *connections, struct os_log *l
   struct os_log *old = connections->log;
   connections->log = os_log_ref(log);
   os_log_unref(old);
+}
+
+void os_connections_set_signer_maker(struct os_connections *connections, os_signer_maker *make, void *ctx) {
+  connections->make_signer = make;
+  connections->maker_ctx = ctx;
 }
 
 static int check_name(const char *name, struct os_error *error) {
@@ -168,18 +184,35 @@ static bool has_netrc(void) {
   return len > 0 && (size_t)len < sizeof path && access(path, R_OK) == 0;
 }
 
-enum login { LOGIN_NONE, LOGIN_BASIC, LOGIN_NETRC, LOGIN_IAM };
+/* "search-x.eu-west-1.es.amazonaws.com"; China's hosts end in .cn. */
+static bool is_amazons(const char *url, const char *service) {
+  char host[256], suffix[32];
+  if (!os_url_host(url, host, sizeof host)) return false;
+  if (os_has_suffix(host, ".cn", false)) host[strlen(host) - 3] = '\0';
+  snprintf(suffix, sizeof suffix, ".%s.amazonaws.com", service);
+  return os_has_suffix(host, suffix, false);
+}
 
-static enum login choose_login(const struct os_connections *connections,
-                               const struct connection *connection) {
+static bool is_serverless(const struct os_connections *connections, const struct connection *connection) {
+  const char *url = value_of(connections, connection, OS_CONNECT_ENDPOINT);
+  bool told = false;
+  if (os_parse_bool(value_of(connections, connection, OS_CONNECT_SERVERLESS), &told)) return told;
+  return url && is_amazons(url, "aoss");
+}
+
+static enum os_auth choose_login(const struct os_connections *connections,
+                                 const struct connection *connection) {
+  const char *url = value_of(connections, connection, OS_CONNECT_ENDPOINT);
   const char *auth = value_of(connections, connection, OS_CONNECT_AUTH);
   bool named = value_of(connections, connection, OS_CONNECT_USERNAME) ||
                value_of(connections, connection, OS_CONNECT_PASSWORD);
-  if (strcmp(auth, "none") == 0) return LOGIN_NONE;
-  if (strcmp(auth, "iam") == 0) return LOGIN_IAM;
-  if (named) return LOGIN_BASIC;
-  if (has_netrc()) return LOGIN_NETRC;
-  return strcmp(auth, "basic") == 0 ? LOGIN_BASIC : LOGIN_NONE;
+  if (strcmp(auth, "none") == 0) return OS_AUTH_NONE;
+  if (strcmp(auth, "iam") == 0) return OS_AUTH_IAM;
+  if (named) return OS_AUTH_BASIC;
+  bool automatic = strcmp(auth, "auto") == 0;
+  if (automatic && url && (is_amazons(url, "es") || is_amazons(url, "aoss"))) return OS_AUTH_IAM;
+  if (has_netrc()) return OS_AUTH_NETRC;
+  return automatic ? OS_AUTH_NONE : OS_AUTH_BASIC;
 }
 
 /* User name and password of basic authentication; both or an error. */
@@ -205,20 +238,35 @@ static int fill_credentials(const struct os_connections *connections, const stru
                            connection->warned ? NULL : connections->log, &endpoint->password, error);
 }
 
-static int fill_login(const struct os_connections *connections, const struct connection *connection,
-                      struct os_endpoint *endpoint, struct os_error *error) {
-  char label[128];
-  switch (choose_login(connections, connection)) {
-  case LOGIN_NONE: endpoint->auth = OS_AUTH_NONE; return OS_OK;
-  case LOGIN_NETRC: endpoint->auth = OS_AUTH_NETRC; return OS_OK;
-  case LOGIN_BASIC:
-    endpoint->auth = OS_AUTH_BASIC;
-    return fill_credentials(connections, connection, endpoint, error);
-  case LOGIN_IAM: break;
+/* The signer is kept with its keys: fetching them takes requests. */
+static int fill_signer(const struct os_connections *connections, struct connection *connection,
+                       struct os_endpoint *endpoint, struct os_error *error) {
+  unsigned generation = os_settings_generation(connections->settings);
+  struct os_iam_login login = {.url = endpoint->url,
+                               .region = value_of(connections, connection, OS_CONNECT_AWS_REGION),
+                               .profile = value_of(connections, connection, OS_CONNECT_AWS_PROFILE),
+                               .role_arn = value_of(connections, connection, OS_CONNECT_AWS_ROLE_ARN),
+                               .serverless = endpoint->serverless};
+  if (connection->signer_generation != generation || connection->signer_pid != getpid())
+    drop_signer(connection);
+  if (!connection->signer) {
+    if (!connections->make_signer) return os_fail(error, OS_ERR_INTERNAL, "nobody signs requests here");
+    int rc = connections->make_signer(connections->maker_ctx, &login, &connection->signer, error);
+    if (rc) return os_error_prefix(error, "logging in to %s with IAM", endpoint->url);
+    connection->signer_generation = generation;
+    connection->signer_pid = getpid();
   }
-  name_option(connections, connection, OS_CONNECT_AUTH, label);
-  os_fail(error, OS_ERR_ARGUMENT, "%s is 'iam', but signed requests are not built into this version", label);
-  return os_advise(error, "use 'basic' with a user name and password, or 'none' behind a proxy that signs");
+  endpoint->signer = os_signer_ref(connection->signer);
+  return OS_OK;
+}
+
+static int fill_login(const struct os_connections *connections, struct connection *connection,
+                      struct os_endpoint *endpoint, struct os_error *error) {
+  endpoint->auth = choose_login(connections, connection);
+  endpoint->serverless = is_serverless(connections, connection);
+  if (endpoint->auth == OS_AUTH_BASIC) return fill_credentials(connections, connection, endpoint, error);
+  if (endpoint->auth == OS_AUTH_IAM) return fill_signer(connections, connection, endpoint, error);
+  return OS_OK;
 }
 
 /* scheme://host[:port][/prefix]: scheme in small letters, no slash at the end */
@@ -273,7 +321,7 @@ static int fill_transport(const struct os_connections *connections, const struct
   return endpoint->ca_bundle ? OS_OK : os_fail_nomem(error);
 }
 
-static int make_endpoint(const struct os_connections *connections, const struct connection *connection,
+static int make_endpoint(const struct os_connections *connections, struct connection *connection,
                          struct os_endpoint **out, struct os_error *error) {
   *out = NULL;
   struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
@@ -296,10 +344,10 @@ static bool same_text(const char *a, const char *b) {
 
 static bool same_endpoint(const struct os_endpoint *a, const struct os_endpoint *b) {
   return same_text(a->url, b->url) && a->auth == b->auth && same_text(a->username, b->username) &&
-         same_text(a->password, b->password) && a->verify_ssl == b->verify_ssl &&
-         a->verify_hostname == b->verify_hostname && same_text(a->ca_bundle, b->ca_bundle) &&
-         a->compress == b->compress && a->timeout >= b->timeout && a->timeout <= b->timeout &&
-         a->max_retries == b->max_retries;
+         same_text(a->password, b->password) && a->signer == b->signer && a->serverless == b->serverless &&
+         a->verify_ssl == b->verify_ssl && a->verify_hostname == b->verify_hostname &&
+         same_text(a->ca_bundle, b->ca_bundle) && a->compress == b->compress && a->timeout >= b->timeout &&
+         a->timeout <= b->timeout && a->max_retries == b->max_retries;
 }
 
 /* What is risky, told once for a connection. */

@@ -30,19 +30,24 @@ static bool is_ipv4_loopback(const char *host) {
   return strspn(host, "0123456789.") == strlen(host);
 }
 
-bool os_endpoint_is_loopback(const struct os_endpoint *endpoint) {
-  char host[256];
-  const char *start = strstr(endpoint->url, "://");
-  start = start ? start + 3 : endpoint->url;
+bool os_url_host(const char *url, char *out, size_t size) {
+  const char *start = strstr(url, "://");
+  start = start ? start + 3 : url;
   bool bracketed = *start == '[';
   start += bracketed;
   size_t len = strcspn(start, bracketed ? "]" : ":/");
-  if (len >= sizeof host) return false;
-  memcpy(host, start, len);
-  host[len] = '\0';
-  if (bracketed) return strcmp(host, "::1") == 0;
-  return os_strcasecmp(host, "localhost") == 0 || os_has_suffix(host, ".localhost", true) ||
-         is_ipv4_loopback(host);
+  if (len >= size) return false;
+  for (size_t i = 0; i < len; i++)
+    out[i] = os_to_lower(start[i]);
+  out[len] = '\0';
+  return true;
+}
+
+bool os_endpoint_is_loopback(const struct os_endpoint *endpoint) {
+  char host[256];
+  if (!os_url_host(endpoint->url, host, sizeof host)) return false;
+  return strcmp(host, "::1") == 0 || strcmp(host, "localhost") == 0 ||
+         os_has_suffix(host, ".localhost", false) || is_ipv4_loopback(host);
 }
 
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text) {

@@ -4,10 +4,16 @@
 #define OS_CONFIG_ENDPOINT_H
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "config/signer.h"
 
-enum os_auth { OS_AUTH_NONE, OS_AUTH_BASIC, OS_AUTH_NETRC /* basic, looked up by libcurl */ };
+enum os_auth {
+  OS_AUTH_NONE,
+  OS_AUTH_BASIC,
+  OS_AUTH_NETRC, /* basic, looked up by libcurl */
+  OS_AUTH_IAM    /* by the signer */
+};
 enum os_compress { OS_COMPRESS_NEVER, OS_COMPRESS_ALWAYS, OS_COMPRESS_AUTO /* not on loopback */ };
 
 struct os_endpoint {
@@ -20,6 +26,7 @@ struct os_endpoint {
   char *username;
   char *password;           /* resolved; wiped when the endpoint is freed */
   struct os_signer *signer; /* a reference; NULL: requests are not signed */
+  bool serverless;          /* told, or by its name: a collection of OpenSearch Serverless */
   bool verify_ssl, verify_hostname;
   char *ca_bundle; /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, then the system's */
   enum os_compress compress;
@@ -32,6 +39,8 @@ struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
 void os_endpoint_unref(struct os_endpoint *endpoint);
 /* Is the host this machine: localhost, a name under it (RFC 6761), 127.0.0.0/8, ::1? */
 bool os_endpoint_is_loopback(const struct os_endpoint *endpoint);
+/* Host name of a URL, in small letters, without brackets and port. False: longer than out. */
+bool os_url_host(const char *url, char *out, size_t size);
 /* Hide this endpoint's password and keys wherever foreign text repeats it, in place. */
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text);
 #endif

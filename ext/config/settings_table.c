@@ -19,11 +19,18 @@ static const struct os_setting_info table[OS_SET_COUNT] = {
                          NULL,
                          "Password for basic authentication: itself, 'env:NAME' or 'file:PATH'.",
                          true},
-    [OS_SET_AUTH] =
-        {"OPENSEARCH_AUTH",
+    [OS_SET_AUTH] = {"OPENSEARCH_AUTH",
+                     {NULL, NULL},
+                     "auto",
+                     "How to log in: none, basic, iam, or auto (iam at hosts of Amazon's without a user "
+                     "name; else basic when "
+                     "there is a user name or a netrc file).",
+                     false},
+    [OS_SET_SERVERLESS] =
+        {"OPENSEARCH_SERVERLESS",
          {NULL, NULL},
          "auto",
-         "How to log in: none, basic, iam, or auto (basic when there is a user name or a netrc file).",
+         "Is the endpoint a collection of OpenSearch Serverless: true, false, or auto (by its name).",
          false},
     [OS_SET_AWS_REGION] =
         {"AWS_REGION", {"AWS_DEFAULT_REGION", NULL}, NULL, "AWS region, as eu-west-1.", false},

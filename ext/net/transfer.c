@@ -108,7 +108,7 @@ static CURLcode set_tls(CURL *easy, const struct os_endpoint *endpoint) {
 
 static CURLcode set_credentials(CURL *easy, const struct os_endpoint *endpoint) {
   CURLcode code = CURLE_OK;
-  if (endpoint->auth == OS_AUTH_NONE) return code;
+  if (endpoint->auth == OS_AUTH_NONE || endpoint->auth == OS_AUTH_IAM) return code;
   /* One method alone makes libcurl send it at once instead of asking first. */
   SET(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
   if (endpoint->auth == OS_AUTH_NETRC) {

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
+#include "aws/login.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "ledger/sqlite_api.h"
@@ -33,6 +34,12 @@ static void end_session(void) {
   if (atomic_fetch_sub(&sessions, 1) == 1) os_net_reap_all();
 }
 
+static int make_signer(void *ctx, const struct os_iam_login *login, struct os_signer **out,
+                       struct os_error *error) {
+  const struct os_session *session = ctx;
+  return os_aws_login(session->settings, session->log, login, out, error);
+}
+
 /* ---- making and freeing ------------------------------------------------------------------------- */
 
 int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error) {
@@ -54,6 +61,7 @@ int os_session_new(struct os_session **out, sqlite3 *db, struct os_error *error)
     return rc;
   }
   os_connections_set_log(session->connections, session->log);
+  os_connections_set_signer_maker(session->connections, make_signer, session);
   *out = session;
   return OS_OK;
 }
