@@ -80,6 +80,7 @@ static void free_caps(struct os_session *session) {
 ** closing either would harm it (SQLite, "How To Corrupt", section 2.6), so they are left as they are. */
 static void abandon_inherited(struct os_session *session) {
   session->net = NULL;
+  session->aws = NULL;
   if (session->ledger != NULL)
     os_ledger_abandon(session->ledger); /* else our parent's jobs seem to live with us */
   session->ledger = NULL;
@@ -95,6 +96,7 @@ void os_session_free(struct os_session *session) {
   if (inherited) abandon_inherited(session);
   sqlite3_finalize(session->probe_stmt);
   if (session->net != NULL) os_net_free(session->net);
+  os_aws_close(session->aws);
   if (session->ledger != NULL) os_ledger_free(session->ledger);
   os_free(session->ledger_setting);
   free_caps(session);
@@ -261,6 +263,25 @@ int os_session_cluster_probe(struct os_session *session, struct os_cluster *clus
 void os_session_abandon_net(struct os_session *session) {
   if (session->net != NULL) os_net_abandon(session->net);
   session->net = NULL;
+}
+
+/* ---- AWS --------------------------------------------------------------------------------------- */
+
+int os_session_aws(struct os_session *session, struct os_aws **out, struct os_error *error) {
+  unsigned generation = os_settings_generation(session->settings);
+  *out = NULL;
+  if (session->pid != getpid()) abandon_inherited(session);
+  if (session->aws != NULL && session->aws_generation != generation) {
+    os_aws_close(session->aws);
+    session->aws = NULL;
+  }
+  int rc = os_settings_check(session->settings, error);
+  if (rc == OS_OK && session->aws == NULL)
+    rc = os_aws_open(&session->aws, session->settings, session->log, error);
+  if (rc != OS_OK) return rc;
+  session->aws_generation = generation;
+  *out = session->aws;
+  return OS_OK;
 }
 
 /* ---- the ledger --------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include "aws/service.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/cluster.h"
@@ -23,6 +24,8 @@ struct os_session {
   struct os_connections *connections;
   struct os_log *log;
   struct os_net *net;           /* made by the first request; NULL before */
+  struct os_aws *aws;           /* made by the first request to AWS; NULL before */
+  unsigned aws_generation;      /* settings that aws was made from */
   struct os_ledger *ledger;     /* made by the first command or look-up; NULL before */
   pid_t pid;                    /* the process that made net and ledger */
   sqlite3_stmt *probe_stmt;     /* notices sqlite3_interrupt() before SQLite 3.41 */
@@ -72,6 +75,10 @@ int os_session_cluster_probe(struct os_session *session, struct os_cluster *clus
 /* The ledger, opened; create: for commands. Without create and without a file *out is NULL. */
 int os_session_ledger(struct os_session *session, bool create, struct os_ledger **out,
                       struct os_error *error);
+
+/* What signs requests to AWS, by the settings in force; borrowed until settings change. An error says what is wrong
+** with them. */
+int os_session_aws(struct os_session *session, struct os_aws **out, struct os_error *error);
 
 /* The network thread hangs (resolver): give it up; the next request starts another. */
 /* The network thread in use, started when there is none (after one was given up). */
