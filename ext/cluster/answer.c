@@ -84,7 +84,9 @@ static bool read_reason(const json_t *root, char *type, char *reason) {
   const char *message = os_json_string(root, "message", NULL);
   if (!message) message = os_json_string(root, "Message", NULL);
   if (!message) return false;
-  os_copy_text(reason, REASON_SIZE, message);
+  /* behind an empty line AWS shows what it would have signed */
+  const char *end = strstr(message, "\n\n");
+  os_copy_bytes(reason, REASON_SIZE, message, end ? (size_t)(end - message) : strlen(message));
   return true;
 }
 
@@ -130,13 +132,51 @@ int os_cluster_answer_error(int status, const char *content_type, const char *bo
   return (int)code;
 }
 
+/* What AWS finds wrong with a signed request, by its words: OpenSearch Service sends no code ("Signing HTTP requests to
+** Amazon OpenSearch Service", and the errors common to all services). A collection says "Forbidden" and no more. */
+static void advise_signed(const struct os_endpoint *endpoint, struct os_error *error) {
+  static const struct {
+    const char *words, *advice;
+  } known[] = {
+      {"does not match the signature",
+       "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or a proxy on the way "
+       "changes requests"},
+      {"token included in the request is invalid",
+       "AWS does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN, AWS_PROFILE"},
+      {"token included in the request is expired",
+       "the keys have expired, and where they come from gave no newer ones: log in again"},
+      {"scoped to a valid region", "the domain is in another region: set AWS_REGION"},
+      {"scoped to correct service",
+       "the endpoint is of another kind: OPENSEARCH_SERVERLESS says whether it is a collection"},
+      {"Signature expired", "the clock of this machine is wrong"},
+      {"Signature not yet current", "the clock of this machine is wrong"},
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (strstr(error->text, known[i].words)) {
+      os_advise(error, "%s", known[i].advice);
+      return;
+    }
+  if (endpoint->serverless)
+    os_advise(
+        error,
+        "a collection lets in whom its data access policy and its network policy name, with the right keys "
+        "and region, and says no more than this to all others");
+  else if (!strstr(error->advice, "missing right"))
+    os_advise(
+        error,
+        "the domain's access policy, and the role that fine-grained access control maps the keys to, must "
+        "allow it");
+}
+
 int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, const char *content_type,
                                 const char *body, size_t len, const char *what, struct os_error *error) {
   struct os_error scratch;
   if (!error) error = &scratch;
   int rc = os_cluster_answer_error(status, content_type, body, len, what, error);
   bool is_main = !endpoint->name || !strcmp(endpoint->name, "main");
-  if (status == 401 && endpoint->auth == OS_AUTH_NONE) {
+  if (endpoint->auth == OS_AUTH_IAM) {
+    if (status == 401 || status == 403) advise_signed(endpoint, error);
+  } else if (status == 401 && endpoint->auth == OS_AUTH_NONE) {
     os_fail(error, OS_ERR_AUTH, "%s: the cluster wants a user and a password", what);
     if (is_main)
       os_advise(error, "set OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD");

@@ -193,6 +193,7 @@ static bool is_amazons(const char *url, const char *service) {
   return os_has_suffix(host, suffix, false);
 }
 
+/* There is no other way to log in to a collection than IAM. */
 static bool is_serverless(const struct os_connections *connections, const struct connection *connection) {
   const char *url = value_of(connections, connection, OS_CONNECT_ENDPOINT);
   bool told = false;
@@ -210,7 +211,8 @@ static enum os_auth choose_login(const struct os_connections *connections,
   if (strcmp(auth, "iam") == 0) return OS_AUTH_IAM;
   if (named) return OS_AUTH_BASIC;
   bool automatic = strcmp(auth, "auto") == 0;
-  if (automatic && url && (is_amazons(url, "es") || is_amazons(url, "aoss"))) return OS_AUTH_IAM;
+  if (automatic && (is_serverless(connections, connection) || (url && is_amazons(url, "es"))))
+    return OS_AUTH_IAM;
   if (has_netrc()) return OS_AUTH_NETRC;
   return automatic ? OS_AUTH_NONE : OS_AUTH_BASIC;
 }
@@ -404,7 +406,6 @@ static json_t *text_or_null(const char *text) {
 }
 
 json_t *os_connections_describe(struct os_connections *connections, size_t i) {
-  static const char *const logins[] = {"none", "basic", "netrc", "iam"};
   const struct connection *connection = connections->list[i];
   const char *password = value_of(connections, connection, OS_CONNECT_PASSWORD);
   double timeout = 0;
@@ -415,7 +416,7 @@ json_t *os_connections_describe(struct os_connections *connections, size_t i) {
   bool good =
       about && os_json_put(about, "name", json_string(connection->name)) &&
       os_json_put(about, "endpoint", text_or_null(value_of(connections, connection, OS_CONNECT_ENDPOINT))) &&
-      os_json_put(about, "auth", json_string(logins[choose_login(connections, connection)])) &&
+      os_json_put(about, "auth", json_string(os_auth_name(choose_login(connections, connection)))) &&
       os_json_put(about, "username", text_or_null(value_of(connections, connection, OS_CONNECT_USERNAME))) &&
       os_json_put(about, "password", text_or_null(password ? OS_SECRET_MASK : NULL)) &&
       os_json_put(about, "verify_ssl",

@@ -30,6 +30,11 @@ static bool is_ipv4_loopback(const char *host) {
   return strspn(host, "0123456789.") == strlen(host);
 }
 
+const char *os_auth_name(enum os_auth auth) {
+  static const char *const names[] = {"none", "basic", "netrc", "iam"};
+  return names[auth];
+}
+
 bool os_url_host(const char *url, char *out, size_t size) {
   const char *start = strstr(url, "://");
   start = start ? start + 3 : url;

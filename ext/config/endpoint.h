@@ -39,6 +39,7 @@ struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
 void os_endpoint_unref(struct os_endpoint *endpoint);
 /* Is the host this machine: localhost, a name under it (RFC 6761), 127.0.0.0/8, ::1? */
 bool os_endpoint_is_loopback(const struct os_endpoint *endpoint);
+const char *os_auth_name(enum os_auth auth); /* "none", "basic", "netrc", "iam" */
 /* Host name of a URL, in small letters, without brackets and port. False: longer than out. */
 bool os_url_host(const char *url, char *out, size_t size);
 /* Hide this endpoint's password and keys wherever foreign text repeats it, in place. */

@@ -114,19 +114,11 @@ int os_run_connect(struct os_command *command) {
 
 /* ---- os_ping ------------------------------------------------------------------------------------ */
 
-static const char *auth_name(enum os_auth auth) {
-  switch (auth) {
-  case OS_AUTH_BASIC: return "basic";
-  case OS_AUTH_NETRC: return "netrc";
-  default: return "none";
-  }
-}
-
 static json_t *describe_cluster(const struct os_cluster *cluster, double seconds) {
   const struct os_capabilities *caps = &cluster->caps;
   return json_pack("{s:s, s:s, s:s, s:s?, s:s, s:s, s:b, s:s, s:s, s:f}", "connection",
                    cluster->endpoint->name, "endpoint", cluster->endpoint->url, "auth",
-                   auth_name(cluster->endpoint->auth), "username", cluster->endpoint->username,
+                   os_auth_name(cluster->endpoint->auth), "username", cluster->endpoint->username,
                    "distribution", caps->distribution, "version", caps->version, "serverless",
                    caps->serverless, "cluster_name", caps->cluster_name, "cluster_uuid", caps->cluster_uuid,
                    "milliseconds", floor(seconds * 10000 + 0.5) / 10);

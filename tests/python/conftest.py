@@ -326,10 +326,21 @@ class Box:
         return self.rows("SELECT * FROM os_audit WHERE job = ?", number or self.job()["job"])
 
 
+@pytest.fixture(scope="session")
+def front(plain, aws_servers):
+    """What a box needs to reach the plain node. OS_TEST_SIGNED=es or aoss puts a server in front of it that lets nothing through
+    but what is signed for that service, so that any test shows whether all of its requests are."""
+    service = ORIGINAL_ENVIRONMENT.get("OS_TEST_SIGNED")
+    if not service:
+        return {"OPENSEARCH_ENDPOINT": plain.url}
+    exports = aws_servers.proxy("front", plain.url, service).exports
+    return {**exports, "OPENSEARCH_AUTH": "iam", "OPENSEARCH_SERVERLESS": str(service == "aoss").lower()}
+
+
 @pytest.fixture
-def box(tmp_path, monkeypatch, plain, extension, watchdog):
+def box(tmp_path, monkeypatch, front, extension, watchdog):
     """A box whose cluster is the plain node."""
-    yield from _box(tmp_path, monkeypatch, watchdog, {"OPENSEARCH_ENDPOINT": plain.url})
+    yield from _box(tmp_path, monkeypatch, watchdog, front)
 
 
 @pytest.fixture
@@ -356,9 +367,9 @@ def index(plain):
 
 
 @pytest.fixture
-def proxy(plain):
+def proxy(front):
     """A proxy in front of the plain node; box.env must be pointed at it (see `through`)."""
-    with Proxy(plain.url, seed=20261120) as running:
+    with Proxy(front["OPENSEARCH_ENDPOINT"], seed=20261120) as running:
         yield running
 
 
