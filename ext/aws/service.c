@@ -230,8 +230,7 @@ int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *act
 
 /* ---- a request ---- */
 
-/* False: interrupted. */
-static bool pause_before(int attempt, double retry_after, const struct os_probe *probe) {
+bool os_aws_pause(int attempt, double retry_after, const struct os_probe *probe) {
   double until = os_clock_monotonic() + os_retry_delay(attempt, 0.1, 10, retry_after, os_random_unit());
   for (;;) {
     double left = until - os_clock_monotonic();
@@ -256,7 +255,7 @@ int os_aws_roundtrip(struct os_net *net, struct os_http_call *call, const struct
     if (!passes || attempt > call->endpoint->max_retries)
       return rc ? os_error_prefix(error, "%s on %s", action->name, action->resource)
                 : os_aws_fail(call, action, fault, error);
-    if (!pause_before(attempt, call->retry_after, probe))
+    if (!os_aws_pause(attempt, call->retry_after, probe))
       return os_fail(error, OS_ERR_INTERRUPTED, "interrupted");
   }
 }
