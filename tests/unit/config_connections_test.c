@@ -182,8 +182,6 @@ static void logins(void **state) {
   assert_int_equal(endpoint->auth, OS_AUTH_NONE);
   assert_null(endpoint->username);
   os_endpoint_unref(endpoint);
-  set(f, OS_SET_AUTH, "iam");
-  expect_fault(f, NULL, "signed requests are not built into this version");
   set(f, OS_SET_AUTH, "basic");
   set(f, OS_SET_USERNAME, NULL);
   expect_fault(f, NULL, "basic authentication needs it");
@@ -195,6 +193,84 @@ static void logins(void **state) {
   endpoint = get(f, NULL);
   assert_int_equal(endpoint->auth, OS_AUTH_NETRC);
   os_endpoint_unref(endpoint);
+}
+
+/* ---- IAM ---- */
+
+static int signers_made, signers_freed;
+static struct os_iam_login last_login;
+
+static void free_fake(struct os_signer *signer) {
+  signers_freed++;
+  os_free(signer);
+}
+
+static int make_fake(void *ctx, const struct os_iam_login *login, struct os_signer **out,
+                     struct os_error *error) {
+  static const struct os_signer_class class = {.free = free_fake};
+  if (ctx) return os_fail(error, OS_ERR_AUTH, "no keys");
+  *out = os_calloc(1, sizeof **out);
+  if (!*out) return os_fail_nomem(error);
+  atomic_init(&(*out)->references, 1);
+  (*out)->does = &class;
+  signers_made++;
+  last_login = *login;
+  return OS_OK;
+}
+
+static void expect_login(struct fixture *f, const char *url, enum os_auth auth, bool serverless) {
+  set(f, OS_SET_ENDPOINT, url);
+  struct os_endpoint *endpoint = get(f, NULL);
+  assert_int_equal(endpoint->auth, auth);
+  assert_int_equal(endpoint->serverless, serverless);
+  assert_int_equal(endpoint->signer != NULL, auth == OS_AUTH_IAM);
+  os_endpoint_unref(endpoint);
+}
+
+static void who_logs_in_with_iam(void **state) {
+  struct fixture *f = *state;
+  os_connections_set_signer_maker(f->connections, make_fake, NULL);
+  expect_login(f, "https://search-x.eu-west-1.es.amazonaws.com", OS_AUTH_IAM, false);
+  expect_login(f, "https://Search-x.EU-west-1.ES.amazonaws.com:443/", OS_AUTH_IAM, false);
+  expect_login(f, "https://search-x.cn-north-1.es.amazonaws.com.cn", OS_AUTH_IAM, false);
+  expect_login(f, "https://abc.us-east-1.aoss.amazonaws.com", OS_AUTH_IAM, true);
+  expect_login(f, "https://es.amazonaws.com.evil.example", OS_AUTH_NONE, false);
+  expect_login(f, "https://notes.amazonaws.com", OS_AUTH_NONE, false);
+  expect_login(f, "http://localhost:9200", OS_AUTH_NONE, false);
+  set(f, OS_SET_SERVERLESS, "true");
+  expect_login(f, "http://localhost:9200", OS_AUTH_IAM, true);
+  set(f, OS_SET_SERVERLESS, NULL);
+  set(f, OS_SET_AUTH, "iam");
+  expect_login(f, "http://localhost:9200", OS_AUTH_IAM, false);
+  set(f, OS_SET_AUTH, NULL);
+  set(f, OS_SET_USERNAME, "a");
+  set(f, OS_SET_PASSWORD, "b");
+  expect_login(f, "https://search-x.eu-west-1.es.amazonaws.com", OS_AUTH_BASIC, false);
+  os_connections_set_signer_maker(f->connections, make_fake, f);
+  set(f, OS_SET_AUTH, "iam");
+  expect_fault(f, NULL, "logging in to https://search-x.eu-west-1.es.amazonaws.com with IAM: no keys");
+}
+
+static void a_signer_is_kept(void **state) {
+  struct fixture *f = *state;
+  signers_made = signers_freed = 0;
+  os_connections_set_signer_maker(f->connections, make_fake, NULL);
+  set(f, OS_SET_ENDPOINT, "http://localhost:9200");
+  set(f, OS_SET_AUTH, "iam");
+  set(f, OS_SET_AWS_REGION, "eu-west-1");
+  struct os_endpoint *first = get(f, NULL), *second = get(f, NULL);
+  assert_ptr_equal(first, second);
+  assert_int_equal(signers_made, 1);
+  assert_string_equal(last_login.region, "eu-west-1");
+  os_endpoint_unref(second);
+  set(f, OS_SET_AWS_PROFILE, "other");
+  second = get(f, NULL);
+  assert_int_equal(signers_made, 2);
+  assert_string_equal(last_login.profile, "other");
+  assert_int_equal(signers_freed, 0); /* a request under way may still sign with the first */
+  os_endpoint_unref(first);
+  assert_int_equal(signers_freed, 1);
+  os_endpoint_unref(second);
 }
 
 static void secrets(void **state) {
@@ -408,6 +484,8 @@ int main(void) {
       TEST(main_from_settings),
       TEST(malformed_settings_stop_here),
       TEST(logins),
+      TEST(who_logs_in_with_iam),
+      TEST(a_signer_is_kept),
       TEST(secrets),
       TEST(redaction),
       TEST(risks_are_told_once),
