@@ -1,8 +1,8 @@
 /* credentials.c - the keys in force, and their renewal by a thread of its own before they expire.
 **
-** Calls base, config, net and aws/chain. Owns the source that the chain found, the keys in force, and at most one
-** thread, which fetches once and ends. Everything that changes stands behind one lock, which is never held over
-** anything slow; os_fork_hold() goes around it, so that a child of fork() finds it open.
+** Calls base, config, net and aws/chain. Owns the source that the chain found, the keys in force, and at
+** most one thread, which fetches once and ends. Everything that changes stands behind one lock, which is
+** never held over anything slow; os_fork_hold() goes around it, so that a child of fork() finds it open.
 */
 #include "aws/credentials.h"
 #include <pthread.h>
@@ -14,15 +14,15 @@
 #include "base/clock.h"
 #include "base/fork.h"
 
-/* How long before their end keys are renewed: 15 minutes before, in the background, and from 10 minutes before, the
-** new ones are waited for. These are botocore's figures. Keys that live for an hour or less at their arrival leave
-** a quarter and a sixth of their life instead. */
+/* How long before their end keys are renewed: 15 minutes before, in the background, and from 10 minutes
+** before, the new ones are waited for. These are botocore's figures. Keys that live for an hour or less
+** at their arrival leave a quarter and a sixth of their life instead. */
 #define ADVISORY_S 900.0
 #define MANDATORY_S 600.0
 #define ADVISORY_SHARE 0.25
 #define MANDATORY_SHARE (1.0 / 6)
-/* After keys that had expired at their arrival from a place that is to be trusted all the same, and how much more at
-** random (the static stability of AWS's own tools: 15 minutes, and 2 to 10). */
+/* After keys that had expired at their arrival from a place that is to be trusted all the same, and how
+** much more at random (the static stability of AWS's own tools: 15 minutes, and 2 to 10). */
 #define STEADY_S 1020.0
 #define STEADY_JITTER_S 480.0
 #define FAILED_PAUSE_S 1.0
@@ -31,9 +31,10 @@ enum { WAIT_MS = 10 };
 
 struct os_credentials {
   atomic_int references;
-  struct os_source *source;
+  struct os_chain chain; /* the source, and what was found beside it */
   struct os_log *log;
-  char *region;
+  char *asked_region; /* of the instance */
+  bool region_asked;
   atomic_bool stopping;
   pthread_mutex_t lock; /* all below */
   pid_t pid;            /* whose thread it is */
@@ -75,9 +76,9 @@ static void take_keys(struct os_credentials *credentials, struct os_aws_keys *ke
   os_error_clear(&credentials->fault);
   credentials->renew_at = credentials->wait_at = credentials->dead_at = never;
   if (keys->expires <= 0) return;
-  if (credentials->source->does->given) {
+  if (credentials->chain.source->does->given) {
     credentials->dead_at = keys->expires;
-  } else if (life <= 0 && credentials->source->does->steady) {
+  } else if (life <= 0 && credentials->chain.source->does->steady) {
     credentials->renew_at = now + STEADY_S + STEADY_JITTER_S * os_random_unit();
   } else {
     credentials->dead_at = keys->expires;
@@ -110,7 +111,7 @@ static bool is_stopping(void *ctx) {
 static int fetch_once(struct os_credentials *credentials, struct os_aws_keys **out, struct os_error *error) {
   struct os_fetch fetch = {.log = credentials->log,
                            .probe = {.interrupted = is_stopping, .ctx = credentials}};
-  struct os_source *source = credentials->source;
+  struct os_source *source = credentials->chain.source;
   *out = NULL;
   int code = source->does->fetch(source, &fetch, out, error);
   if (fetch.hung)
@@ -134,9 +135,15 @@ static void log_outcome(struct os_credentials *credentials, const struct os_aws_
   }
 }
 
-/* Keys that a server has called expired are no use a second time. */
+/* Keys that have expired, or that a server has called so, are no use. */
 static int check_new(const struct os_credentials *credentials, const struct os_aws_keys *keys,
                      struct os_error *error) {
+  if (keys->expires > 0 && keys->expires <= os_clock_unix() && !credentials->chain.source->does->steady) {
+    char when[OS_TIME_TEXT];
+    os_clock_iso(keys->expires, when);
+    os_fail(error, OS_ERR_AUTH, "the AWS keys from %s had expired when they came, at %s", keys->origin, when);
+    return os_advise(error, "renew them where they come from, and check this machine's clock");
+  }
   if (!same_keys(keys, credentials->rejected)) return OS_OK;
   os_fail(error, OS_ERR_AUTH, "AWS called the keys from %s expired, and there are no others there yet",
           keys->origin);
@@ -201,7 +208,7 @@ static int make(struct os_credentials **out, struct os_error *error) {
 
 static int take_given_keys(struct os_credentials *credentials, struct os_error *error) {
   struct os_aws_keys *keys;
-  if (!credentials->source->does->given) return OS_OK;
+  if (!credentials->chain.source->does->given) return OS_OK;
   int code = fetch_once(credentials, &keys, error);
   if (!code) take_keys(credentials, keys);
   return code;
@@ -221,8 +228,7 @@ int os_credentials_new(struct os_credentials **out, struct os_settings *settings
     return code;
   }
   credentials->log = log ? os_log_ref(log) : NULL;
-  credentials->source = chain.source;
-  credentials->region = chain.region;
+  credentials->chain = chain;
   code = take_given_keys(credentials, error);
   if (code)
     os_credentials_unref(credentials);
@@ -242,7 +248,7 @@ int os_credentials_fixed(struct os_credentials **out, const char *access_key_id,
   *out = NULL;
   int code = os_aws_keys_new(&keys, &what, error);
   if (!code) code = make(&credentials, error);
-  if (!code) code = os_source_keys_new(&credentials->source, keys, error);
+  if (!code) code = os_source_keys_new(&credentials->chain.source, keys, error);
   if (!code) code = take_given_keys(credentials, error);
   os_aws_keys_unref(keys);
   if (code)
@@ -267,9 +273,9 @@ void os_credentials_unref(struct os_credentials *credentials) {
   pthread_mutex_destroy(&credentials->lock);
   os_aws_keys_unref(credentials->keys);
   os_aws_keys_unref(credentials->rejected);
-  os_source_free(credentials->source);
+  os_chain_free(&credentials->chain);
   os_log_unref(credentials->log);
-  os_free(credentials->region);
+  os_free(credentials->asked_region);
   os_free(credentials);
 }
 
@@ -279,8 +285,8 @@ static void start_if_due(struct os_credentials *credentials) {
   if (!credentials->fetching && os_clock_monotonic() >= credentials->next_try) start_fetch(credentials);
 }
 
-/* Keys are in force: renew them in time, and hand them out unless new ones are on their way and worth waiting for.
-** When those could not be had, the old ones go on being used as long as they are good. */
+/* Keys are in force: renew them in time, and hand them out unless new ones are on their way and worth
+** waiting for. When those could not be had, the old ones go on being used as long as they are good. */
 static enum os_sign_state with_keys(struct os_credentials *credentials, double now) {
   if (now >= credentials->renew_at) start_if_due(credentials);
   bool wait = now >= credentials->wait_at && credentials->fetching && !credentials->fault.code;
@@ -328,7 +334,7 @@ int os_credentials_wait(struct os_credentials *credentials, const struct os_prob
 }
 
 bool os_credentials_expired(struct os_credentials *credentials, const struct os_aws_keys *keys) {
-  if (credentials->source->does->given) return false;
+  if (credentials->chain.source->does->given) return false;
   enter(credentials);
   if (same_keys(keys, credentials->keys)) {
     os_aws_keys_unref(credentials->rejected);
@@ -341,6 +347,34 @@ bool os_credentials_expired(struct os_credentials *credentials, const struct os_
   return true;
 }
 
+/* Once: the instance answers within a second, or never. */
+static void ask_region(struct os_credentials *credentials) {
+  struct os_fetch fetch = {.log = credentials->log};
+  struct os_error ignored;
+  if (credentials->region_asked || !credentials->chain.instance.url) return;
+  credentials->region_asked = true;
+  os_instance_region(&credentials->chain.instance, &fetch, &credentials->asked_region, &ignored);
+  if (credentials->asked_region && !os_aws_is_region(credentials->asked_region)) {
+    os_free(credentials->asked_region);
+    credentials->asked_region = NULL;
+  }
+  if (fetch.hung)
+    os_net_abandon(fetch.net);
+  else
+    os_net_free(fetch.net);
+}
+
 const char *os_credentials_region(struct os_credentials *credentials) {
-  return credentials->region;
+  if (credentials->chain.addresses.region) return credentials->chain.addresses.region;
+  ask_region(credentials);
+  return credentials->asked_region;
+}
+
+const char *os_credentials_address(struct os_credentials *credentials, const char *service) {
+  enum os_address which = os_address_of(service);
+  return which == OS_ADDRESS_COUNT ? NULL : credentials->chain.addresses.configured[which];
+}
+
+const char *os_credentials_ca_bundle(struct os_credentials *credentials) {
+  return credentials->chain.addresses.ca_bundle;
 }

@@ -1,8 +1,9 @@
-/* credentials.h - the keys that requests to AWS are signed with: where they come from, and their renewal.
+/* credentials.h - the keys that requests to AWS are signed with: where they come from, and their
+** renewal.
 **
-** Made on the keeper's thread, which reads settings, variables and files' names; afterwards any thread may ask.
-** Nobody who asks is ever held up: what must be fetched (a role, a token, the instance's own keys) is fetched by a
-** thread of its own, which os_credentials_free() waits for.
+** Made on the keeper's thread, which reads settings, variables and files' names; afterwards any thread
+** may ask. Nobody who asks is ever held up: what must be fetched (a role, a token, the instance's own
+** keys) is fetched by a thread of its own, which os_credentials_free() waits for.
 */
 #ifndef OS_AWS_CREDENTIALS_H
 #define OS_AWS_CREDENTIALS_H
@@ -29,8 +30,9 @@ struct os_credentials; /* counted */
 struct os_credentials *os_credentials_ref(struct os_credentials *credentials);
 void os_credentials_unref(struct os_credentials *credentials);
 
-/* Find out where keys will come from, by the chain that AWS's own tools share. Keeper's thread. An error is one of
-** configuration (a half-set pair, a missing profile, a loop of profiles); nothing is fetched yet. */
+/* Find out where keys will come from, by the chain that AWS's own tools share. Keeper's thread. An error
+** is one of configuration (a half-set pair, a missing profile, a loop of profiles); nothing is fetched
+** yet. */
 struct os_credentials_choice { /* of a named connection, in place of the settings; NULL: the settings' */
   const char *profile, *role_arn, *region;
 };
@@ -41,15 +43,23 @@ int os_credentials_new(struct os_credentials **out, struct os_settings *settings
 int os_credentials_fixed(struct os_credentials **out, const char *access_key_id,
                          const char *secret_access_key, const char *session_token, struct os_error *error);
 
-/* The keys in force, with a reference. WAIT: they are being fetched. FAILED: the error says where was looked and
-** what to do. Starts a renewal where it is due. */
+/* The keys in force, with a reference. WAIT: they are being fetched. FAILED: the error says where was
+** looked and what to do. Starts a renewal where it is due. */
 enum os_sign_state os_credentials_get(struct os_credentials *credentials, struct os_aws_keys **out,
                                       struct os_error *error);
 /* The same, waiting; keeper's thread. */
 int os_credentials_wait(struct os_credentials *credentials, const struct os_probe *probe,
                         struct os_aws_keys **out, struct os_error *error);
-/* A server called these keys expired. True: others are being fetched, or are there; false: these never change. */
+/* A server called these keys expired. True: others are being fetched, or are there; false: these never
+** change. */
 bool os_credentials_expired(struct os_credentials *credentials, const struct os_aws_keys *keys);
-/* The region the chain names (setting, variables, profile, the instance), or NULL; borrowed. */
+/* The region the chain names (setting, variables, profile, the instance), or NULL; borrowed. Keeper's
+** thread: when nothing else names one, the instance is asked, once, which takes a second where there is
+** none. */
 const char *os_credentials_region(struct os_credentials *credentials);
+/* The address that settings, variables or the profile name for a service ("s3", "sqs", "sts"), without
+** '/' at its end, or NULL: AWS's own; and the file of authorities to trust for AWS (AWS_CA_BUNDLE,
+** ca_bundle of the profile), or NULL. Borrowed; any thread. */
+const char *os_credentials_address(struct os_credentials *credentials, const char *service);
+const char *os_credentials_ca_bundle(struct os_credentials *credentials);
 #endif

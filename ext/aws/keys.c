@@ -3,11 +3,34 @@
 ** Calls base and config/secret.h. Any thread.
 */
 #include "aws/chain/source.h"
+#include <stdbool.h>
 #include "base/alloc.h"
 #include "config/secret.h"
 
+/* Keys go into headers: a blank, as one comes along when a key is pasted, a line break or anything else
+** that no key has would make a request that is not the one meant. */
+static bool is_plain(const char *text) {
+  for (; text && *text; text++)
+    if (*text <= 0x20 || *text >= 0x7f) return false;
+  return true;
+}
+
+static int check(const struct os_aws_keys *what, struct os_error *error) {
+  const char *which = !is_plain(what->access_key_id)       ? "access key id"
+                      : !is_plain(what->secret_access_key) ? "secret access key"
+                      : !is_plain(what->session_token)     ? "session token"
+                                                           : NULL;
+  if (!which) return OS_OK;
+  os_fail(error, OS_ERR_ARGUMENT,
+          "the %s from %s has a blank, a line break or another character in it that no key has", which,
+          what->origin);
+  return os_advise(error, "give it again, without anything around it");
+}
+
 int os_aws_keys_new(struct os_aws_keys **out, const struct os_aws_keys *what, struct os_error *error) {
   *out = NULL;
+  int code = check(what, error);
+  if (code) return code;
   struct os_aws_keys *keys = os_calloc(1, sizeof *keys);
   if (!keys) return os_fail_nomem(error);
   atomic_init(&keys->references, 1);

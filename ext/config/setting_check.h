@@ -1,4 +1,5 @@
-/* setting_check.h - what a value of each setting may be. Private to config/. Pure, any thread. */
+/* setting_check.h - what a value of each setting may be. Private to config/, but for os_url_check().
+** Pure, any thread. */
 #ifndef OS_CONFIG_SETTING_CHECK_H
 #define OS_CONFIG_SETTING_CHECK_H
 #include "base/error.h"

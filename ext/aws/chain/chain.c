@@ -1,35 +1,207 @@
-/* chain.c - the order in which keys are looked for.
+/* chain.c - the order in which keys are looked for ("Standardized credential providers", AWS SDKs and
+** Tools Reference Guide; where the tools differ, botocore's).
 **
-** Calls base, config and the sources beside it.
+** Calls base, config and the sources beside it. Keys, region, profile and role may stand in .env too;
+** everything that names a file, a program or an address to get keys from is taken from the environment
+** of the process alone, because a .env in a folder may be somebody else's.
 */
 #include "aws/chain/chain.h"
+#include <stdlib.h>
 #include <string.h>
+#include "aws/chain/container.h"
 #include "aws/chain/environment.h"
+#include "aws/chain/search.h"
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/text.h"
 
-static int find_region(struct os_chain *out, struct os_settings *settings,
-                       const struct os_credentials_choice *choice, struct os_error *error) {
-  const char *region =
-      choice && choice->region ? choice->region : os_settings_get(settings, OS_SET_AWS_REGION);
-  out->region = os_strdup(region);
-  return region && !out->region ? os_fail_nomem(error) : OS_OK;
+#define TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE"
+
+static const char *variable(const char *name) {
+  const char *value = getenv(name);
+  return value && *value ? value : NULL;
+}
+
+/* ---- what is known before the search ---- */
+
+static void choose_profile(struct os_search *search, const struct os_credentials_choice *choice) {
+  const char *setting = os_settings_get(search->settings, OS_SET_AWS_PROFILE);
+  bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_PROFILE), "session") == 0;
+  const char *chosen = choice && choice->profile ? choice->profile : setting;
+  search->profile = chosen ? chosen : "default";
+  search->profile_given = (choice && choice->profile) || (setting && session);
+}
+
+/* A path out of a variable, "~" being the user's folder, or the usual one below it. */
+static char *file_path(const struct os_search *search, const char *name, const char *usual) {
+  const char *given = variable(name);
+  if (given && (given[0] != '~' || given[1] != '/' || !search->home)) return os_strdup(given);
+  if (!given && !search->home) return NULL;
+  return given ? os_mprintf("%s%s", search->home, given + 1) : os_mprintf("%s/.aws/%s", search->home, usual);
+}
+
+static int read_profiles(struct os_search *search, struct os_error *error) {
+  char *credentials = file_path(search, "AWS_SHARED_CREDENTIALS_FILE", "credentials");
+  char *config = file_path(search, "AWS_CONFIG_FILE", "config");
+  bool complete = (credentials && config) || !search->home;
+  int code =
+      complete ? os_profiles_read(&search->profiles, credentials, config, error) : os_fail_nomem(error);
+  os_free(credentials);
+  os_free(config);
+  if (code || strcmp(search->profile, "default") == 0 || os_profiles_has(search->profiles, search->profile))
+    return code;
+  const char *path = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
+  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or the credentials file beside it",
+          search->profile, path ? path : "~/.aws/config");
+  return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
+                   search->profile);
+}
+
+static int name_session(struct os_search *search, struct os_error *error) {
+  const char *given = variable("AWS_ROLE_SESSION_NAME");
+  search->session_name =
+      given ? os_strdup(given) : os_mprintf("sqlite-opensearch-%ld", (long)os_clock_unix());
+  return search->session_name ? OS_OK : os_fail_nomem(error);
+}
+
+static int find_sts(struct os_search *search, struct os_error *error) {
+  const char *kind = variable("AWS_STS_REGIONAL_ENDPOINTS");
+  if (!kind) kind = os_profiles_get(search->profiles, search->profile, "sts_regional_endpoints");
+  bool legacy = kind && os_strcasecmp(kind, "legacy") == 0;
+  return os_addresses_sts(&search->addresses, legacy, &search->sts_url, &search->sts_region, error);
+}
+
+static int begin(struct os_search *search, const struct os_credentials_choice *choice,
+                 struct os_error *error) {
+  choose_profile(search, choice);
+  search->home = variable("HOME");
+  os_buf_init(&search->tried, 0);
+  int code = read_profiles(search, error);
+  if (!code)
+    code = os_addresses_find(&search->addresses, search->settings, search->profiles, search->profile,
+                             choice ? choice->region : NULL, error);
+  if (!code) code = find_sts(search, error);
+  if (!code) code = name_session(search, error);
+  return code;
+}
+
+static void end(struct os_search *search) {
+  os_profiles_free(search->profiles);
+  os_addresses_clear(&search->addresses);
+  os_free(search->sts_url);
+  os_free(search->sts_region);
+  os_free(search->session_name);
+  os_buf_free(&search->tried);
+}
+
+/* ---- the places, in their order ---- */
+
+static int from_environment(struct os_search *search, struct os_source **out, struct os_error *error) {
+  if (search->profile_given) {
+    os_buf_puts(&search->tried, "the environment (passed over, because a profile was given)");
+    return OS_OK;
+  }
+  os_buf_puts(&search->tried, "the environment (AWS_ACCESS_KEY_ID is not set)");
+  return os_environment_source(out, search->settings, error);
+}
+
+/* The role that goes with the token: the environment's own before any other. */
+static const char *token_role(const struct os_search *search, const struct os_credentials_choice *choice) {
+  const char *role = variable("AWS_ROLE_ARN");
+  if (!role) role = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
+  return role || !choice ? role : choice->role_arn;
+}
+
+static int from_web_identity(struct os_search *search, const struct os_credentials_choice *choice,
+                             struct os_source **out, struct os_error *error) {
+  const char *file = variable(TOKEN_FILE);
+  if (!file || search->profile_given) {
+    os_buf_printf(&search->tried, ", a web identity (" TOKEN_FILE " is %s)",
+                  file ? "passed over too" : "not set");
+    return OS_OK;
+  }
+  struct os_role role = os_search_role(search, token_role(search, choice), TOKEN_FILE);
+  if (role.arn) return os_web_identity_source(out, &role, file, error);
+  os_fail(error, OS_ERR_ARGUMENT, TOKEN_FILE " is set, but AWS_ROLE_ARN is not");
+  return os_advise(error, "set it to the role that the token is for, or unset " TOKEN_FILE);
+}
+
+static int from_profile(struct os_search *search, struct os_source **out, struct os_error *error) {
+  int code = os_search_profile(search, search->profile, out, error);
+  bool there = os_profiles_has(search->profiles, search->profile);
+  const char *path = os_profiles_path(search->profiles, OS_PROFILE_CREDENTIALS);
+  os_buf_printf(&search->tried, ", profile '%s' (%s %s)", search->profile,
+                there ? "without keys, role or login, in" : "not in",
+                path ? path : "a file, because HOME is not set");
+  return code;
+}
+
+static int from_container(struct os_search *search, struct os_source **out, struct os_error *error) {
+  os_buf_puts(&search->tried, ", the container (AWS_CONTAINER_CREDENTIALS_… is not set)");
+  return os_container_source(out, search->addresses.ca_bundle, error);
+}
+
+static int from_instance(struct os_search *search, struct os_source **out, struct os_error *error) {
+  struct os_instance instance;
+  struct os_source *source = NULL;
+  int code = os_search_instance(search, &instance, error);
+  if (!code && instance.url) code = os_instance_source(&source, &instance, error);
+  if (!code && search->tried.failed) {
+    os_source_free(source);
+    code = os_fail_nomem(error);
+  }
+  return code ? code : os_search_last(search, source, out, error);
+}
+
+static int find_source(struct os_search *search, const struct os_credentials_choice *choice,
+                       struct os_source **out, struct os_error *error) {
+  *out = NULL;
+  int code = from_environment(search, out, error);
+  if (!code && !*out) code = os_search_profile_role(search, out, error);
+  if (!code && !*out) code = from_web_identity(search, choice, out, error);
+  if (!code && !*out) code = from_profile(search, out, error);
+  if (!code && !*out) code = from_container(search, out, error);
+  if (!code && !*out) code = from_instance(search, out, error);
+  return code;
+}
+
+/* AWS_ROLE_ARN is assumed on top of whatever was found. Beside a token's file it says what that token is
+** for, unless it was given to this session. */
+static int put_role_on_top(struct os_search *search, const struct os_credentials_choice *choice,
+                           struct os_source **source, struct os_error *error) {
+  const char *setting = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
+  bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_ROLE_ARN), "session") == 0;
+  bool chosen = choice && choice->role_arn;
+  const char *arn = chosen ? choice->role_arn : setting;
+  const char *token = variable(TOKEN_FILE);
+  if (!arn || (token && !chosen && !session)) return OS_OK;
+  if (token && !search->profile_given && strcmp(arn, token_role(search, choice)) == 0) return OS_OK;
+  struct os_role role = os_search_role(search, arn, chosen ? "the connection's role" : "AWS_ROLE_ARN");
+  struct os_source *base = *source;
+  *source = NULL;
+  return os_role_source(source, &role, base, error);
 }
 
 int os_chain_find(struct os_chain *out, struct os_settings *settings,
                   const struct os_credentials_choice *choice, struct os_error *error) {
+  struct os_search search = {.settings = settings};
   memset(out, 0, sizeof *out);
-  int code = os_environment_source(&out->source, settings, error);
-  if (!code && !out->source) {
-    code = os_fail(error, OS_ERR_AUTH, "there are no AWS keys: tried the environment (not set)");
-    os_advise(error, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
+  int code = begin(&search, choice, error);
+  if (!code) code = find_source(&search, choice, &out->source, error);
+  if (!code) code = put_role_on_top(&search, choice, &out->source, error);
+  if (!code) code = os_search_instance(&search, &out->instance, error);
+  if (!code) {
+    out->addresses = search.addresses;
+    memset(&search.addresses, 0, sizeof search.addresses);
   }
-  if (!code) code = find_region(out, settings, choice, error);
+  end(&search);
   if (code) os_chain_free(out);
   return code;
 }
 
 void os_chain_free(struct os_chain *chain) {
   os_source_free(chain->source);
-  os_free(chain->region);
+  os_addresses_clear(&chain->addresses);
+  os_instance_clear(&chain->instance);
   memset(chain, 0, sizeof *chain);
 }

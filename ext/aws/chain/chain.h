@@ -4,11 +4,14 @@
 */
 #ifndef OS_AWS_CHAIN_CHAIN_H
 #define OS_AWS_CHAIN_CHAIN_H
+#include "aws/chain/addresses.h"
+#include "aws/chain/instance.h"
 #include "aws/chain/source.h"
 
 struct os_chain {
   struct os_source *source;
-  char *region; /* NULL: none is named */
+  struct os_addresses addresses;
+  struct os_instance instance; /* asked for its region when nothing names one; url NULL: switched off */
 };
 
 /* Fills *out, which os_chain_free() empties. An error is one of configuration; nothing is fetched. */

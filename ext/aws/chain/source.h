@@ -1,7 +1,7 @@
 /* source.h - one place that keys come from, as the chain found it, and what fetching from it needs.
 **
-** Inside aws/ only. A source is made on the keeper's thread, where everything it must know of settings, variables
-** and profiles is copied into it; afterwards one thread at a time fetches from it.
+** Inside aws/ only. A source is made on the keeper's thread, where everything it must know of settings,
+** variables and profiles is copied into it; afterwards one thread at a time fetches from it.
 */
 #ifndef OS_AWS_CHAIN_SOURCE_H
 #define OS_AWS_CHAIN_SOURCE_H

@@ -1,0 +1,223 @@
+/* from_profile.c - what a profile says about where its keys come from.
+**
+** Calls base, profile and the sources beside it. A role needs keys to be assumed with, which may be
+** those of another profile, which may have a role itself: the profiles on the way are remembered, so
+** that a loop is an error.
+*/
+#include "aws/chain/container.h"
+#include "aws/chain/environment.h"
+#include "aws/chain/process.h"
+#include "aws/chain/search.h"
+#include <stdio.h>
+#include <string.h>
+#include "base/alloc.h"
+#include "base/text.h"
+
+enum { NAME = 300 };
+
+struct visit {
+  const char *profile;
+  const struct visit *before;
+};
+
+static const char *get(const struct os_search *search, const char *profile, const char *key) {
+  return os_profiles_get(search->profiles, profile, key);
+}
+
+/* ---- the parts of a role ---- */
+
+struct os_role os_search_role(const struct os_search *search, const char *arn, const char *where) {
+  return (struct os_role){.arn = arn,
+                          .session_name = search->session_name,
+                          .url = search->sts_url,
+                          .region = search->sts_region,
+                          .ca_bundle = search->addresses.ca_bundle,
+                          .where = where};
+}
+
+/* What STS takes for one (its API reference, RoleSessionName). */
+static bool is_session_name(const char *name) {
+  size_t len = strlen(name);
+  for (const char *at = name; *at; at++)
+    if (!os_is_alpha(*at) && !os_is_digit(*at) && !strchr("_+=,.@-", *at)) return false;
+  return len >= 2 && len <= 64;
+}
+
+static int read_role(const struct os_search *search, const char *profile, const char *where,
+                     struct os_role *out, struct os_error *error) {
+  const char *name = get(search, profile, "role_session_name");
+  const char *duration = get(search, profile, "duration_seconds");
+  int64_t seconds = 0;
+  *out = os_search_role(search, get(search, profile, "role_arn"), where);
+  if (!out->arn) {
+    os_fail(error, OS_ERR_ARGUMENT, "%s has web_identity_token_file, but no role_arn", where);
+    return os_advise(error, "write the role's ARN into it: role_arn = arn:aws:iam::123456789012:role/name");
+  }
+  if (!os_has_prefix(out->arn, "arn:"))
+    return os_fail(error, OS_ERR_ARGUMENT, "%s: role_arn is not an ARN", where);
+  if (name && !is_session_name(name))
+    return os_fail(error, OS_ERR_ARGUMENT, "%s: role_session_name is not 2 to 64 letters, digits or _+=,.@-",
+                   where);
+  if (duration && (!os_parse_int(duration, &seconds) || seconds < 900 || seconds > 43200))
+    return os_fail(error, OS_ERR_ARGUMENT, "%s: duration_seconds is not a whole number from 900 to 43200",
+                   where);
+  if (name) out->session_name = name;
+  out->duration = (int)seconds;
+  out->external_id = get(search, profile, "external_id");
+  return OS_OK;
+}
+
+/* ---- the keys that a role is assumed with ---- */
+
+static int fail_loop(const struct visit *visit, const char *again, struct os_error *error) {
+  char way[NAME] = "";
+  size_t len = 0;
+  for (; visit && len < sizeof way - 80; visit = visit->before)
+    len += (size_t)snprintf(way + len, sizeof way - len, "'%.30s', ", visit->profile);
+  os_fail(error, OS_ERR_ARGUMENT,
+          "the profiles that source_profile names go round in a circle: %sback at '%s'", way, again);
+  return os_advise(error,
+                   "one of them must have keys, or another way to get them, instead of a source_profile");
+}
+
+static bool has_file_keys(const struct os_search *search, const char *profile) {
+  static const enum os_profile_file files[] = {OS_PROFILE_CREDENTIALS, OS_PROFILE_CONFIG};
+  for (int i = 0; i < 2; i++)
+    if (os_profiles_in(search->profiles, files[i], profile, "aws_access_key_id")) return true;
+  return false;
+}
+
+static int role_of(const struct os_search *search, const struct visit *visit, struct os_source **out,
+                   struct os_error *error);
+
+static int from_file(const struct os_search *search, const char *profile, struct os_source **out,
+                     struct os_error *error) {
+  int code = os_search_file_keys(search, profile, OS_PROFILE_CREDENTIALS, out, error);
+  return code || *out ? code : os_search_file_keys(search, profile, OS_PROFILE_CONFIG, out, error);
+}
+
+static bool is_on_the_way(const struct visit *visit, const char *profile) {
+  for (; visit; visit = visit->before)
+    if (strcmp(visit->profile, profile) == 0) return true;
+  return false;
+}
+
+/* A profile may name itself when it has keys. */
+static int base_from_profile(const struct os_search *search, const struct visit *visit, const char *source,
+                             struct os_source **out, struct os_error *error) {
+  bool has_role = get(search, source, "role_arn") && !get(search, source, "web_identity_token_file");
+  bool has_keys = has_file_keys(search, source);
+  if (!os_profiles_has(search->profiles, source)) {
+    os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which does not exist",
+            visit->profile, source);
+    return os_advise(error, "correct source_profile, or make that profile: aws configure --profile %s",
+                     source);
+  }
+  if (strcmp(source, visit->profile) == 0 && has_keys) return from_file(search, source, out, error);
+  if (is_on_the_way(visit, source)) return fail_loop(visit, source, error);
+  if (has_role && !has_keys) {
+    struct visit further = {.profile = source, .before = visit};
+    return role_of(search, &further, out, error);
+  }
+  int code = os_search_profile(search, source, out, error);
+  if (code || *out) return code;
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which has no keys",
+          visit->profile, source);
+  return os_advise(error, "put keys, a login or a credential_process into profile '%s'", source);
+}
+
+static int base_from_place(const struct os_search *search, const char *profile, const char *place,
+                           struct os_source **out, struct os_error *error) {
+  struct os_instance instance = {.url = NULL};
+  int code;
+  if (strcmp(place, "Environment") == 0) {
+    code = os_environment_source(out, search->settings, error);
+  } else if (strcmp(place, "EcsContainer") == 0) {
+    code = os_container_source(out, search->addresses.ca_bundle, error);
+  } else if (strcmp(place, "Ec2InstanceMetadata") == 0) {
+    code = os_search_instance(search, &instance, error);
+    if (!code && instance.url) code = os_instance_source(out, &instance, error);
+  } else {
+    os_fail(error, OS_ERR_ARGUMENT, "profile '%s': credential_source is '%.60s'", profile, place);
+    return os_advise(error, "it is one of Environment, Ec2InstanceMetadata, EcsContainer");
+  }
+  if (code || *out) return code;
+  os_fail(error, OS_ERR_ARGUMENT,
+          "profile '%s' takes its keys from credential_source = %s, where there are none", profile, place);
+  return os_advise(error, "set the variables it reads, or use source_profile");
+}
+
+static int find_base(const struct os_search *search, const struct visit *visit, struct os_source **out,
+                     struct os_error *error) {
+  const char *profile = visit->profile;
+  const char *source = get(search, profile, "source_profile"),
+             *place = get(search, profile, "credential_source");
+  if (!source == !place) {
+    os_fail(error, OS_ERR_ARGUMENT, "profile '%s' has role_arn and %s", profile,
+            source ? "both source_profile and credential_source"
+                   : "neither source_profile nor credential_source");
+    return os_advise(error, "one of the two says which keys the role is assumed with");
+  }
+  if (get(search, profile, "mfa_serial")) {
+    os_fail(error, OS_ERR_ARGUMENT, "profile '%s' has mfa_serial: its role needs a code typed in by hand",
+            profile);
+    return os_advise(error,
+                     "get keys with a tool that asks for it, and put them into the environment or a profile");
+  }
+  return source ? base_from_profile(search, visit, source, out, error)
+                : base_from_place(search, profile, place, out, error);
+}
+
+static int role_of(const struct os_search *search, const struct visit *visit, struct os_source **out,
+                   struct os_error *error) {
+  char where[NAME];
+  struct os_role role;
+  struct os_source *base = NULL;
+  snprintf(where, sizeof where, "profile '%s'", visit->profile);
+  *out = NULL;
+  int code = read_role(search, visit->profile, where, &role, error);
+  if (!code) code = find_base(search, visit, &base, error);
+  return code ? code : os_role_source(out, &role, base, error);
+}
+
+int os_search_profile_role(const struct os_search *search, struct os_source **out, struct os_error *error) {
+  struct visit visit = {.profile = search->profile};
+  *out = NULL;
+  if (!get(search, search->profile, "role_arn") || get(search, search->profile, "web_identity_token_file"))
+    return OS_OK;
+  return role_of(search, &visit, out, error);
+}
+
+/* ---- the rest ---- */
+
+static int from_web_identity(const struct os_search *search, const char *profile, struct os_source **out,
+                             struct os_error *error) {
+  const char *file = get(search, profile, "web_identity_token_file");
+  char where[NAME];
+  struct os_role role;
+  if (!file) return OS_OK;
+  snprintf(where, sizeof where, "profile '%s'", profile);
+  int code = read_role(search, profile, where, &role, error);
+  return code ? code : os_web_identity_source(out, &role, file, error);
+}
+
+static int from_process(const struct os_search *search, const char *profile, struct os_source **out,
+                        struct os_error *error) {
+  const char *command = get(search, profile, "credential_process");
+  char origin[NAME];
+  if (!command) return OS_OK;
+  snprintf(origin, sizeof origin, "the process of profile '%s'", profile);
+  return os_process_source(out, command, origin, error);
+}
+
+int os_search_profile(const struct os_search *search, const char *profile, struct os_source **out,
+                      struct os_error *error) {
+  *out = NULL;
+  int code = from_web_identity(search, profile, out, error);
+  if (!code && !*out) code = os_search_sso(search, profile, out, error);
+  if (!code && !*out) code = os_search_file_keys(search, profile, OS_PROFILE_CREDENTIALS, out, error);
+  if (!code && !*out) code = os_search_login(search, profile, out, error);
+  if (!code && !*out) code = from_process(search, profile, out, error);
+  if (!code && !*out) code = os_search_file_keys(search, profile, OS_PROFILE_CONFIG, out, error);
+  return code;
+}
