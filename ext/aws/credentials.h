@@ -33,7 +33,9 @@ void os_credentials_unref(struct os_credentials *credentials);
 /* Find out where keys will come from, by the chain that AWS's own tools share. Keeper's thread. An error
 ** is one of configuration (a half-set pair, a missing profile, a loop of profiles); nothing is fetched
 ** yet. */
-struct os_credentials_choice { /* of a named connection, in place of the settings; NULL: the settings' */
+/* Of a named connection, in place of the settings; NULL, or the very text that os_settings_get() gives: the settings'.
+** A profile of its own makes keys in variables be passed over. */
+struct os_credentials_choice {
   const char *profile, *role_arn, *region;
 };
 int os_credentials_new(struct os_credentials **out, struct os_settings *settings,

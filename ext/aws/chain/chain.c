@@ -24,12 +24,22 @@ static const char *variable(const char *name) {
 
 /* ---- what is known before the search ---- */
 
+/* A connection that is silent hands on the setting: the very same text, which is no choice of its own. */
+static struct os_credentials_choice own_choice(const struct os_settings *settings,
+                                               const struct os_credentials_choice *choice) {
+  struct os_credentials_choice own = {.profile = NULL};
+  if (choice) own = *choice;
+  if (own.profile == os_settings_get(settings, OS_SET_AWS_PROFILE)) own.profile = NULL;
+  if (own.role_arn == os_settings_get(settings, OS_SET_AWS_ROLE_ARN)) own.role_arn = NULL;
+  return own;
+}
+
 static void choose_profile(struct os_search *search, const struct os_credentials_choice *choice) {
   const char *setting = os_settings_get(search->settings, OS_SET_AWS_PROFILE);
   bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_PROFILE), "session") == 0;
-  const char *chosen = choice && choice->profile ? choice->profile : setting;
+  const char *chosen = choice->profile ? choice->profile : setting;
   search->profile = chosen ? chosen : "default";
-  search->profile_given = (choice && choice->profile) || (setting && session);
+  search->profile_given = choice->profile || (setting && session);
 }
 
 /* A path out of a variable, "~" being the user's folder, or the usual one below it. */
@@ -79,7 +89,7 @@ static int begin(struct os_search *search, const struct os_credentials_choice *c
   int code = read_profiles(search, error);
   if (!code)
     code = os_addresses_find(&search->addresses, search->settings, search->profiles, search->profile,
-                             choice ? choice->region : NULL, error);
+                             choice->region, error);
   if (!code) code = find_sts(search, error);
   if (!code) code = name_session(search, error);
   return code;
@@ -109,7 +119,7 @@ static int from_environment(struct os_search *search, struct os_source **out, st
 static const char *token_role(const struct os_search *search, const struct os_credentials_choice *choice) {
   const char *role = variable("AWS_ROLE_ARN");
   if (!role) role = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
-  return role || !choice ? role : choice->role_arn;
+  return role ? role : choice->role_arn;
 }
 
 static int from_web_identity(struct os_search *search, const struct os_credentials_choice *choice,
@@ -129,10 +139,11 @@ static int from_web_identity(struct os_search *search, const struct os_credentia
 static int from_profile(struct os_search *search, struct os_source **out, struct os_error *error) {
   int code = os_search_profile(search, search->profile, out, error);
   bool there = os_profiles_has(search->profiles, search->profile);
-  const char *path = os_profiles_path(search->profiles, OS_PROFILE_CREDENTIALS);
-  os_buf_printf(&search->tried, ", profile '%s' (%s %s)", search->profile,
-                there ? "without keys, role or login, in" : "not in",
-                path ? path : "a file, because HOME is not set");
+  const char *credentials = os_profiles_path(search->profiles, OS_PROFILE_CREDENTIALS);
+  const char *config = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
+  os_buf_printf(&search->tried, ", profile '%s' (%s %s or %s)", search->profile,
+                there ? "no keys, role or login in" : "not in",
+                credentials ? credentials : "~/.aws/credentials", config ? config : "~/.aws/config");
   return code;
 }
 
@@ -171,7 +182,7 @@ static int put_role_on_top(struct os_search *search, const struct os_credentials
                            struct os_source **source, struct os_error *error) {
   const char *setting = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
   bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_ROLE_ARN), "session") == 0;
-  bool chosen = choice && choice->role_arn;
+  bool chosen = choice->role_arn != NULL;
   const char *arn = chosen ? choice->role_arn : setting;
   const char *token = variable(TOKEN_FILE);
   if (!arn || (token && !chosen && !session)) return OS_OK;
@@ -185,10 +196,11 @@ static int put_role_on_top(struct os_search *search, const struct os_credentials
 int os_chain_find(struct os_chain *out, struct os_settings *settings,
                   const struct os_credentials_choice *choice, struct os_error *error) {
   struct os_search search = {.settings = settings};
+  const struct os_credentials_choice own = own_choice(settings, choice);
   memset(out, 0, sizeof *out);
-  int code = begin(&search, choice, error);
-  if (!code) code = find_source(&search, choice, &out->source, error);
-  if (!code) code = put_role_on_top(&search, choice, &out->source, error);
+  int code = begin(&search, &own, error);
+  if (!code) code = find_source(&search, &own, &out->source, error);
+  if (!code) code = put_role_on_top(&search, &own, &out->source, error);
   if (!code) code = os_search_instance(&search, &out->instance, error);
   if (!code) {
     out->addresses = search.addresses;

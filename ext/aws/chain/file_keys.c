@@ -67,21 +67,27 @@ static void free_it(struct os_source *base) {
 int os_search_file_keys(const struct os_search *search, const char *profile, enum os_profile_file file,
                         struct os_source **out, struct os_error *error) {
   static const struct os_source_class class = {.fetch = fetch_keys, .free = free_it};
-  struct os_aws_keys *now;
+  const char *path = os_profiles_path(search->profiles, file);
+  struct os_aws_keys *now = NULL;
+  char *origin = os_mprintf("profile '%s' in %s", profile, path ? path : "no file");
   *out = NULL;
-  int code = read_keys(search->profiles, profile, file, "it", &now, error);
-  if (code) return os_error_prefix(error, "profile '%s'", profile);
-  if (!now) return OS_OK;
+  int code = origin ? read_keys(search->profiles, profile, file, origin, &now, error) : os_fail_nomem(error);
+  if (code || !now) {
+    os_free(origin);
+    return code;
+  }
   os_aws_keys_unref(now);
   struct file_keys *it = os_calloc(1, sizeof *it);
-  if (!it) return os_fail_nomem(error);
-  const char *path = os_profiles_path(search->profiles, file);
+  if (!it) {
+    os_free(origin);
+    return os_fail_nomem(error);
+  }
   it->base.does = &class;
   it->file = file;
+  it->origin = origin;
   it->profile = os_strdup(profile);
   it->path = os_strdup(path);
-  it->origin = os_mprintf("profile '%s' in %s", profile, path);
-  if (!it->profile || !it->path || !it->origin) {
+  if (!it->profile || !it->path) {
     free_it(&it->base);
     return os_fail_nomem(error);
   }

@@ -31,7 +31,10 @@ static int ask(const struct os_instance *instance, struct os_fetch *fetch, const
                                      .timeout = instance->timeout,
                                      .tries = instance->tries,
                                      .direct = true};
-  return os_fetch_http(fetch, &request, call, error);
+  int code = os_fetch_http(fetch, &request, call, error);
+  if (code != OS_ERR_TIMEOUT) return code;
+  return os_fail(error, OS_ERR_TIMEOUT, "no answer from %s within %d s", instance->url,
+                 (int)(instance->timeout + 0.999));
 }
 
 static int fail_status(const struct os_http_call *call, const char *what, struct os_error *error) {
@@ -80,7 +83,7 @@ static int get_role(const struct os_instance *instance, struct os_fetch *fetch, 
   int code = ask(instance, fetch, "GET", ROLES, header, &call, error);
   os_buf_init(&encoded, 0);
   if (!code && call.status == 404) {
-    code = os_fail(error, OS_ERR_AUTH, "the instance has no role");
+    code = os_fail(error, OS_ERR_AUTH, "it has no role");
   } else if (!code && call.status != 200) {
     code = fail_status(&call, "its role", error);
   } else if (!code && !take_line(&call, role, sizeof role)) {

@@ -18,6 +18,7 @@
 #include "aws/chain/words.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/text.h"
 
 enum { MOST_OUTPUT = 64 * 1024, MOST_SAID = 400, STEP_MS = 50 };
 static const double TIMEOUT_S = 60;
@@ -151,8 +152,9 @@ static void kill_it(const struct run *run) {
   }
 }
 
-static int fail_status(const struct process *process, const struct run *run, int status,
-                       struct os_error *error) {
+static int fail_status(const struct process *process, struct run *run, int status, struct os_error *error) {
+  while (run->said.len && os_is_space(run->said.data[run->said.len - 1]))
+    run->said.data[--run->said.len] = '\0';
   const char *said = run->said.len ? run->said.data : "nothing";
   if (WIFEXITED(status))
     os_fail(error, OS_ERR_AUTH, "%s ended with status %d and said: %s", process->origin, WEXITSTATUS(status),

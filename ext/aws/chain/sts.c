@@ -97,7 +97,9 @@ static int fail_refused(const struct role *role, const struct os_http_call *call
   os_fail(error, kind, "%s: STS answered %d (%s): %s", role->origin, call->status, code,
           reply.message ? reply.message : "nothing more");
   if (error) error->http_status = call->status;
-  if (role->token_file)
+  if (strcmp(code, "SignatureDoesNotMatch") == 0 || strcmp(code, "InvalidClientTokenId") == 0)
+    os_advise(error, "the keys that ask are wrong: check access key id, secret access key and session token");
+  else if (role->token_file)
     os_advise(error, "the role must trust the issuer of the token in '%s', and the token must be of now",
               role->token_file);
   else if (kind == OS_ERR_FORBIDDEN)
