@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
+#include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "base/text.h"
 #include "pipeline/stream.h"
@@ -48,11 +49,32 @@ static int preread(struct os_source *source, const struct os_probe *probe, struc
   return read_ahead(source, fd, probe, error);
 }
 
+/* The head of an object; it may be under way already. */
+static int fetch_head(struct os_source *source, const struct os_probe *probe, struct os_error *error) {
+  size_t size = source->size < OS_EXAMINE_HEAD ? (size_t)source->size : OS_EXAMINE_HEAD;
+  struct os_s3_want want = {
+      .bucket = source->bucket, .key = source->name, .etag = source->etag, .end = size, .first = size};
+  int rc = OS_OK;
+  if (!size || source->preread_len) return OS_OK;
+  if (!source->preread) source->preread = os_malloc(size);
+  if (!source->preread) return os_fail_nomem(error);
+  if (!source->ahead) rc = os_s3_fetch_open(&source->ahead, &want, error);
+  size_t have = 0, got = 1;
+  while (!rc && have < size && got) {
+    rc = os_s3_fetch_read(source->ahead, source->preread + have, size - have, &got, NULL, probe, error);
+    have += got;
+  }
+  os_s3_fetch_close(source->ahead);
+  source->ahead = NULL;
+  if (!rc) source->preread_len = have;
+  return rc;
+}
+
 static int detect_compression(struct os_source *source, const struct os_probe *probe,
                               struct os_error *error) {
   char magic[MAGIC];
-  if (source->is_stream) {
-    int rc = preread(source, probe, error);
+  if (source->is_stream || os_source_is_object(source)) {
+    int rc = source->is_stream ? preread(source, probe, error) : fetch_head(source, probe, error);
     if (!rc) source->compression = os_compression_detect(source->preread, source->preread_len);
     return rc;
   }
@@ -67,17 +89,18 @@ static int detect_compression(struct os_source *source, const struct os_probe *p
 }
 
 /* A name that promises compression on bytes that are not: a download that failed, mostly (an error page). */
-static int check_name(const struct os_source *source, struct os_error *error) {
+int os_source_check_name(const struct os_source *source, enum os_compression compression,
+                         struct os_error *error) {
   bool gz = os_has_suffix(source->path, ".gz", true), zst = os_has_suffix(source->path, ".zst", true);
   bool has_bytes = source->size > 0 || source->preread_len > 0;
-  if (source->compression != OS_PLAIN || !has_bytes || !(gz || zst)) return OS_OK;
+  if (compression != OS_PLAIN || !has_bytes || !(gz || zst)) return OS_OK;
   os_fail(error, OS_ERR_FORMAT, "%s is not compressed, whatever its name says", source->path);
   return os_advise(error, "look at its first lines; if it is what it should be, give it a name without %s",
                    gz ? ".gz" : ".zst");
 }
 
-int os_source_head(const struct os_source *source, size_t want, struct os_buf *head, bool *is_all,
-                   struct os_error *error) {
+int os_source_head(const struct os_source *source, size_t want, const struct os_probe *probe,
+                   struct os_buf *head, bool *is_all, struct os_error *error) {
   struct os_stream *stream = NULL;
   bool at_end = false;
   int rc;
@@ -87,9 +110,30 @@ int os_source_head(const struct os_source *source, size_t want, struct os_buf *h
     return head->failed ? os_fail_nomem(error) : OS_OK;
   }
   rc = os_stream_open(&stream, source, NULL, NULL, error);
-  if (!rc) rc = os_stream_read(stream, head, want, &at_end, error);
+  if (!rc) {
+    os_stream_watch(stream, probe);
+    os_stream_limit(stream, want);
+    rc = os_stream_read(stream, head, want, &at_end, error);
+  }
   os_stream_close(stream);
   *is_all = at_end;
+  return rc;
+}
+
+/* What was taken of a compressed pipe, or of an object, is looked at as a file of its own would be, as far
+** as it goes; that it may be cut short is what it is. */
+static int taken_head(const struct os_source *source, size_t want, struct os_buf *head, bool *is_all,
+                      struct os_error *error) {
+  struct os_source taken = *source;
+  bool whole = os_source_is_object(source) && source->preread_len == source->size;
+  struct os_error cut;
+  taken.only_preread = true;
+  os_error_clear(&cut);
+  int rc = os_source_head(&taken, want, NULL, head, is_all, &cut);
+  if (!whole) *is_all = false;
+  if (!rc || !whole || (rc == OS_ERR_FORMAT && head->len))
+    return OS_OK; /* the reader will say where it is damaged */
+  *error = cut;
   return rc;
 }
 
@@ -100,23 +144,17 @@ int os_source_examine(struct os_source *source, enum os_format format, const str
   memset(facts, 0, sizeof *facts);
   os_buf_init(&head, 0);
   int rc = detect_compression(source, probe, error);
-  if (!rc) rc = check_name(source, error);
+  if (!rc) rc = os_source_check_name(source, source->compression, error);
   if (rc) goto done;
   size_t want = OS_EXAMINE_HEAD;
   if (source->compression == OS_PLAIN && !source->is_stream && source->size < want)
     want = (size_t)source->size + 1;
-  if (source->is_stream && source->compression != OS_PLAIN) {
-    /* a compressed pipe: what was taken is looked at as a file of its own would be, as far as it goes */
-    struct os_source taken = *source;
-    struct os_error cut;
-    taken.only_preread = true;
-    os_error_clear(&cut);
-    os_source_head(&taken, want, &head, &is_all, &cut); /* cut short is what it is */
-    is_all = false;
+  if (os_source_is_object(source) || (source->is_stream && source->compression != OS_PLAIN)) {
+    rc = taken_head(source, want, &head, &is_all, error);
   } else {
     struct os_error damage;
     os_error_clear(&damage);
-    rc = os_source_head(source, want, &head, &is_all, &damage);
+    rc = os_source_head(source, want, NULL, &head, &is_all, &damage);
     if (rc == OS_ERR_FORMAT && head.len) rc = OS_OK; /* damaged further on: the reader will say where */
     if (rc) *error = damage;
   }
@@ -129,6 +167,11 @@ int os_source_examine(struct os_source *source, enum os_format format, const str
   if (source->format == OS_FORMAT_UNKNOWN) source->format = os_format_by_content(head.data, head.len);
   rc = os_head_examine(source->format, options, head.data, head.len, is_all, facts, error);
 done:
+  if (os_source_is_object(source) && source->preread_len < source->size) {
+    os_free(source->preread); /* the reader begins anew */
+    source->preread = NULL;
+    source->preread_len = 0;
+  }
   if (rc && rc != OS_ERR_INTERRUPTED && !strstr(error->text, source->path))
     os_error_prefix(error, "%s", source->path);
   os_buf_free(&head);

@@ -208,7 +208,7 @@ static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const str
     item->raw_at = OS_RAW_IS_DOCUMENT;
     return true;
   }
-  if (source->compression == OS_PLAIN && !source->is_stream) {
+  if (source->compression == OS_PLAIN && !source->is_stream && !os_source_is_object(source)) {
     item->raw_at = OS_RAW_IN_SOURCE;
     return true;
   }

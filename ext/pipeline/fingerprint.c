@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/alloc.h"
@@ -55,8 +56,24 @@ static int add_content(EVP_MD_CTX *digest, int fd, const struct os_source *sourc
   return rc ? rc : add_range(digest, fd, source->path, size - EDGE, EDGE, buffer, error);
 }
 
+static bool fits_text(const char *etag) {
+  return strlen("etag:") + strlen(etag) < OS_FINGERPRINT_TEXT;
+}
+
+/* An ETag says nothing but whether the content is the same (RFC 9110 section 8.8.3); most have 32 digits, a
+** very long one is digested. */
+static int take_etag(struct os_source *source, struct os_error *error) {
+  os_fork_hold();
+  bool ok = fits_text(source->etag) ||
+            EVP_Digest(source->etag, strlen(source->etag), source->digest, NULL, EVP_sha256(), NULL);
+  os_fork_let_go();
+  source->has_digest = ok;
+  return ok ? OS_OK : digest_failed(error);
+}
+
 int os_fingerprint_read(struct os_source *source, struct os_error *error) {
   if (source->is_stream) return OS_OK;
+  if (os_source_is_object(source)) return take_etag(source, error);
   int rc = OS_OK;
   unsigned len = 0;
   char *buffer = os_malloc(EDGE);
@@ -78,24 +95,26 @@ int os_fingerprint_read(struct os_source *source, struct os_error *error) {
   return rc;
 }
 
-void os_fingerprint_text(const struct os_source *source, char out[OS_FINGERPRINT_TEXT]) {
+static void put_hex(const unsigned char *bytes, size_t len, char *out) {
   static const char hex[] = "0123456789abcdef";
+  for (size_t i = 0; i < len; i++) {
+    *out++ = hex[bytes[i] >> 4];
+    *out++ = hex[bytes[i] & 15];
+  }
+  *out = 0;
+}
+
+void os_fingerprint_text(const struct os_source *source, char out[OS_FINGERPRINT_TEXT]) {
   out[0] = 0;
   if (!source->has_digest) return;
-  char digits[24];
-  size_t n = 0, at = 0;
-  uint64_t size = source->size;
-  do
-    digits[n++] = (char)('0' + size % 10);
-  while (size /= 10);
-  while (n)
-    out[at++] = digits[--n];
-  out[at++] = ':';
-  for (size_t i = 0; i < sizeof source->digest; i++) {
-    out[at++] = hex[source->digest[i] >> 4];
-    out[at++] = hex[source->digest[i] & 15];
+  if (os_source_is_object(source)) {
+    bool fits = fits_text(source->etag);
+    size_t len = (size_t)snprintf(out, OS_FINGERPRINT_TEXT, "etag:%s", fits ? source->etag : "");
+    if (!fits) put_hex(source->digest, sizeof source->digest, out + len);
+    return;
   }
-  out[at] = 0;
+  size_t len = (size_t)snprintf(out, OS_FINGERPRINT_TEXT, "%llu:", (unsigned long long)source->size);
+  put_hex(source->digest, sizeof source->digest, out + len);
 }
 
 static void base64url(const unsigned char *bytes, size_t groups, char *out) {

@@ -1,4 +1,6 @@
 /* reader.c - a reader thread: takes sources one by one, reads, parses, and lets its feeder fill batches.
+** Objects of S3 are taken a few at a time: each costs a round trip, which passes while those before are
+** parsed.
 **
 ** What is wrong with one source ends that source only; the place and the reason travel with its last batch.
 */
@@ -8,7 +10,18 @@
 #include "pipeline/pipeline_int.h"
 #include "pipeline/stream.h"
 
-enum { CHUNK = 1 << 20 };
+enum { CHUNK = 1 << 20, AHEAD = 32 /* objects whose first bytes are on their way */ };
+
+struct taken { /* a source that this reader will read */
+  uint32_t number;
+  struct os_stream *stream; /* opened already, or NULL */
+};
+
+struct taken_list {
+  struct taken items[AHEAD];
+  size_t first, count;
+  bool all; /* there are no more sources */
+};
 
 /* Parse what is in the window and keep reading behind it until the source ends. */
 static int parse_stream(struct os_parser *parser, struct os_stream *stream, struct os_buf *window,
@@ -34,16 +47,17 @@ static int parse_stream(struct os_parser *parser, struct os_stream *stream, stru
   }
 }
 
-static int read_source(struct os_feeder *feeder, uint32_t number, struct os_buf *window,
-                       struct os_error *error) {
+/* stream: opened already, or NULL; taken over. */
+static int read_source(struct os_feeder *feeder, uint32_t number, struct os_stream *stream,
+                       struct os_buf *window, struct os_error *error) {
   struct os_pipeline *pipeline = feeder->pipeline;
   const struct os_source *source = &pipeline->options.sources[number];
   const struct os_record_sink sink = {os_feeder_record, os_feeder_reject, feeder};
-  struct os_stream *stream = NULL;
   struct os_parser *parser = NULL;
   bool at_end = false;
+  int rc = OS_OK;
   os_buf_clear(window);
-  int rc = os_stream_open(&stream, source, &pipeline->stop, &pipeline->figures.bytes_read, error);
+  if (!stream) rc = os_stream_open(&stream, source, &pipeline->stop, &pipeline->figures.bytes_read, error);
   if (rc) goto done;
   rc = os_stream_check_unchanged(stream, error);
   if (rc) goto done;
@@ -63,7 +77,9 @@ static int read_source(struct os_feeder *feeder, uint32_t number, struct os_buf 
                                   .head = window->data,
                                   .head_len = window->len,
                                   .head_is_all = at_end};
-  rc = os_parser_open(&parser, source->format, pipeline->options.parse, &start, &sink, error);
+  enum os_format format = source->format;
+  if (format == OS_FORMAT_UNKNOWN) format = os_format_by_content(window->data, window->len);
+  rc = os_parser_open(&parser, format, pipeline->options.parse, &start, &sink, error);
   if (rc) goto done;
   if (damage) { /* damaged within the head: hand out what is whole, then say so */
     size_t used;
@@ -91,12 +107,12 @@ done:
   return rc;
 }
 
-/* Read source `number` to its end and say so in its last batch. Anything but OS_OK: the reader must end. */
-static int read_one(struct os_feeder *feeder, uint32_t number, struct os_buf *window) {
+/* Read a source to its end and say so in its last batch. Anything but OS_OK: the reader must end. */
+static int read_one(struct os_feeder *feeder, const struct taken *taken, struct os_buf *window) {
   struct os_error error;
   os_error_clear(&error);
-  os_feeder_begin_source(feeder, number);
-  int rc = read_source(feeder, number, window, &error);
+  os_feeder_begin_source(feeder, taken->number);
+  int rc = read_source(feeder, taken->number, taken->stream, window, &error);
   if (rc == OS_ERR_CANCELLED) return rc;
   if (rc == OS_ERR_NOMEM) {
     os_fail_nomem(&error);
@@ -113,19 +129,64 @@ static int read_one(struct os_feeder *feeder, uint32_t number, struct os_buf *wi
   return os_feeder_end_source(feeder, why);
 }
 
+/* ---- which sources -------------------------------------------------------------------------- */
+
+/* Take the next source; false: there is none. An object is opened, so that its first bytes come. */
+static bool take_source(struct os_pipeline *pipeline, struct taken_list *list) {
+  size_t number = atomic_fetch_add(&pipeline->next_source, 1);
+  struct os_error ignored;
+  if (number >= pipeline->options.source_count) {
+    list->all = true;
+    return false;
+  }
+  const struct os_source *source = &pipeline->options.sources[number];
+  if (source->skip) return true;
+  struct taken *taken = &list->items[(list->first + list->count++) % AHEAD];
+  *taken = (struct taken){.number = (uint32_t)number};
+  if (os_source_is_object(source) &&
+      os_stream_open(&taken->stream, source, &pipeline->stop, &pipeline->figures.bytes_read, &ignored))
+    taken->stream = NULL; /* when it is read it will be said why */
+  return true;
+}
+
+/* Files are taken one by one, so that readers share them evenly. */
+static bool wants_more(const struct os_pipeline *pipeline, const struct taken_list *list) {
+  if (list->all || list->count == AHEAD) return false;
+  if (!list->count) return true;
+  size_t next = atomic_load(&pipeline->next_source);
+  return next < pipeline->options.source_count && os_source_is_object(&pipeline->options.sources[next]);
+}
+
+static bool next_source(struct os_pipeline *pipeline, struct taken_list *list, struct taken *out) {
+  while (wants_more(pipeline, list) && take_source(pipeline, list)) {
+  }
+  if (!list->count) return false;
+  *out = list->items[list->first];
+  list->first = (list->first + 1) % AHEAD;
+  list->count--;
+  return true;
+}
+
+static void leave_sources(struct taken_list *list) {
+  for (; list->count; list->count--) {
+    os_stream_close(list->items[list->first].stream);
+    list->first = (list->first + 1) % AHEAD;
+  }
+}
+
 void *os_reader_main(void *arg) {
   struct os_pipeline *pipeline = arg;
   struct os_feeder feeder;
   struct os_buf window;
   struct os_error nomem;
+  struct taken_list list = {.count = 0};
+  struct taken taken;
   os_buf_init(&window, 0);
   bool gated = pipeline->options.readers <= 1;
   int rc = os_feeder_init(&feeder, pipeline, gated);
-  while (!rc && !atomic_load(&pipeline->stop)) {
-    size_t number = atomic_fetch_add(&pipeline->next_source, 1);
-    if (number >= pipeline->options.source_count) break;
-    if (!pipeline->options.sources[number].skip) rc = read_one(&feeder, (uint32_t)number, &window);
-  }
+  while (!rc && !atomic_load(&pipeline->stop) && next_source(pipeline, &list, &taken))
+    rc = read_one(&feeder, &taken, &window);
+  leave_sources(&list);
   if (!rc) rc = os_feeder_flush(&feeder, true);
   if (rc == OS_ERR_NOMEM) {
     os_error_clear(&nomem);

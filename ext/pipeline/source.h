@@ -1,6 +1,6 @@
-/* source.h - one thing to read: a file, or standard input. Filled by source_list.c and fingerprint.c,
-** completed by the operation (where to start, what its computed ids begin with), read by the readers;
-** immutable while they run.
+/* source.h - one thing to read: a file, an object of S3, or standard input. Filled by source_list.c,
+** source_objects.c and fingerprint.c, completed by the operation (where to start, what its computed ids
+** begin with), read by the readers; immutable while they run.
 */
 #ifndef OS_PIPELINE_SOURCE_H
 #define OS_PIPELINE_SOURCE_H
@@ -13,18 +13,27 @@
 
 enum { OS_ID_PREFIX = 16, OS_FINGERPRINT_TEXT = 96 };
 
+struct os_s3_bucket;
+struct os_s3_fetch;
+
 struct os_source {
-  char *path;       /* as opened; "-" is standard input. Owned */
-  const char *name; /* inside path: relative to the given source; "-" for standard input */
-  bool is_stream;   /* standard input, a pipe: can be read once, from its beginning */
-  uint64_t size;    /* bytes on disk; 0 for a stream */
+  char *path;       /* as opened, or s3://bucket/key; "-" is standard input. Owned */
+  const char *name; /* inside path: relative to the given source; an object's key; "-" for standard input */
+  struct os_s3_bucket *bucket; /* object: a reference; NULL otherwise */
+  char *etag;                  /* object: what tells its content. Owned */
+  struct os_s3_fetch *ahead;   /* object: its head, under way before it is looked at. Owned */
+  bool unseen;    /* object: what it is was told by its name alone; the reader looks at the content */
+  bool is_stream; /* standard input, a pipe: can be read once, from its beginning */
+  uint64_t size;  /* bytes as stored; 0 for a stream */
   int64_t mtime_ns;
   uint64_t device, inode;   /* identity: each file is read once however often it is named */
   unsigned char digest[32]; /* SHA-256 over the sampled content; see fingerprint.h */
   bool has_digest;
   enum os_format format;
   enum os_compression compression;
-  char *preread; /* stream: bytes taken already to see what it is; read first. Owned */
+  char *
+      preread; /* stream: bytes taken already to see what it is; read first. Object: its head while it is looked
+                    at, or all of it when it is small. Owned */
   size_t preread_len;
   int stream_fd;     /* a pipe that was opened to be looked at; 0: not opened yet. Owned */
   bool only_preread; /* nothing but preread is read (examining) */
@@ -42,7 +51,16 @@ static inline const char *os_source_file_name(const struct os_source *source) {
   return slash && slash[1] ? slash + 1 : source->path;
 }
 
+static inline bool os_source_is_object(const struct os_source *source) {
+  return source->bucket != NULL;
+}
+
 static inline bool os_source_is_stdin(const struct os_source *source) {
   return source->path[0] == '-' && source->path[1] == 0;
 }
+
+/* Does the name promise a compression that the bytes do not have? examine.c */
+struct os_error;
+int os_source_check_name(const struct os_source *source, enum os_compression compression,
+                         struct os_error *error);
 #endif

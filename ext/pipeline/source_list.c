@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "aws/s3/address.h"
+#include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "base/buffer.h"
 #include "base/json.h"
@@ -22,6 +24,8 @@ struct ancestor { /* the folders above the one being walked, to notice loops of 
 
 struct walk {
   struct os_source_list *list;
+  const struct os_source_s3 *access;
+  struct os_s3 *s3; /* opened by the first s3:// */
   const struct os_probe *probe;
   struct os_error *error;
   size_t root_len; /* bytes of a path before the name that is relative to the given source */
@@ -31,21 +35,27 @@ static int fail_errno(struct walk *walk, const char *doing, const char *path) {
   return os_fail(walk->error, OS_ERR_IO, "%s %s: %s", doing, path, strerrordesc_np(errno));
 }
 
-static int add_source(struct walk *walk, const char *path, size_t name_at, const struct stat *st) {
-  struct os_source_list *list = walk->list;
+struct os_source *os_source_list_add(struct os_source_list *list, const char *path, size_t name_at) {
   if (list->count == list->cap) {
     size_t cap = list->cap ? list->cap * 2 : 16;
     struct os_source *bigger = os_realloc(list->sources, cap * sizeof *bigger);
-    if (!bigger) return os_fail_nomem(walk->error);
+    if (!bigger) return NULL;
     list->sources = bigger;
     list->cap = cap;
   }
   struct os_source *source = &list->sources[list->count];
   memset(source, 0, sizeof *source);
   source->path = os_strdup(path);
-  if (!source->path) return os_fail_nomem(walk->error);
+  if (!source->path) return NULL;
   source->name = source->path + name_at;
   source->start_line = 1;
+  list->count++;
+  return source;
+}
+
+static int add_source(struct walk *walk, const char *path, size_t name_at, const struct stat *st) {
+  struct os_source *source = os_source_list_add(walk->list, path, name_at);
+  if (!source) return os_fail_nomem(walk->error);
   source->is_stream = !st || !S_ISREG(st->st_mode);
   if (st) {
     source->device = st->st_dev;
@@ -55,12 +65,10 @@ static int add_source(struct walk *walk, const char *path, size_t name_at, const
     source->size = (uint64_t)st->st_size;
     source->mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
   }
-  list->count++;
   return OS_OK;
 }
 
-/* Is this a file that a folder's walk takes? By its ending, before .gz or .zst. */
-static bool is_data_file(const char *name) {
+bool os_source_is_data(const char *name) {
   return os_format_by_name(name) != OS_FORMAT_UNKNOWN;
 }
 
@@ -122,10 +130,10 @@ static int walk_entry(struct walk *walk, const char *folder, const char *name, c
   if (!path) return os_fail_nomem(walk->error);
   if (stat(path, &st) != 0) {
     /* a dangling link or a file that vanished matters only when it would have been taken */
-    if (is_data_file(name)) rc = fail_errno(walk, "cannot look at", path);
+    if (os_source_is_data(name)) rc = fail_errno(walk, "cannot look at", path);
   } else if (S_ISDIR(st.st_mode)) {
     rc = walk_folder(walk, path, &st, above);
-  } else if (S_ISREG(st.st_mode) && is_data_file(name)) {
+  } else if (S_ISREG(st.st_mode) && os_source_is_data(name)) {
     rc = add_source(walk, path, walk->root_len, &st);
   }
   os_free(path);
@@ -206,14 +214,27 @@ static int add_glob(struct walk *walk, const char *pattern) {
   return rc;
 }
 
+static int add_url(struct walk *walk, const char *url) {
+  const struct os_source_s3 *access = walk->access;
+  char bucket[OS_S3_BUCKET_NAME];
+  const char *key = NULL;
+  int rc = os_s3_url_parse(url, bucket, &key, walk->error); /* before keys are looked for */
+  if (rc) return rc;
+  if (!access) return os_fail(walk->error, OS_ERR_ARGUMENT, "%s: objects of S3 cannot be read here", url);
+  if (!walk->s3) {
+    struct os_aws *aws = NULL;
+    struct os_net *net = NULL;
+    rc = access->open(access->ctx, &aws, &net, walk->error);
+    if (!rc) rc = os_s3_open(&walk->s3, aws, net, walk->probe, &access->options, walk->error);
+  }
+  return rc ? rc : os_source_add_objects(walk->list, walk->s3, url, walk->error);
+}
+
 static int add_argument(struct walk *walk, const char *path) {
   struct stat st;
   if (!path[0]) return os_fail(walk->error, OS_ERR_ARGUMENT, "the path is empty");
   if (!strcmp(path, "-")) return add_source(walk, path, 0, NULL);
-  if (os_has_prefix(path, "s3://")) {
-    os_fail(walk->error, OS_ERR_ARGUMENT, "%s: this version reads local files only", path);
-    return os_advise(walk->error, "copy the objects to a folder first");
-  }
+  if (os_s3_is_url(path)) return add_url(walk, path);
   if (os_glob_is_pattern(path) && stat(path, &st) != 0) return add_glob(walk, path);
   return add_path(walk, path, base_name(path));
 }
@@ -232,13 +253,31 @@ static int add_array(struct walk *walk, const char *argument) {
   return rc;
 }
 
+static void free_source(struct os_source *source) {
+  os_free(source->path);
+  os_free(source->etag);
+  os_free(source->preread);
+  os_s3_bucket_unref(source->bucket);
+  os_s3_fetch_close(source->ahead);
+  if (source->stream_fd > 0) close(source->stream_fd);
+}
+
 /* ---- each file once ------------------------------------------------------------------------- */
 
 static int by_identity(const void *a, const void *b) {
   const struct os_source *x = *(struct os_source *const *)a, *y = *(struct os_source *const *)b;
+  int order = 0;
+  if (os_source_is_object(x) != os_source_is_object(y)) return os_source_is_object(x) ? 1 : -1;
+  if (os_source_is_object(x) && (order = strcmp(x->path, y->path))) return order;
   if (x->device != y->device) return x->device < y->device ? -1 : 1;
   if (x->inode != y->inode) return x->inode < y->inode ? -1 : 1;
   return x < y ? -1 : x > y;
+}
+
+static bool is_same(const struct os_source *x, const struct os_source *y) {
+  if (os_source_is_object(x) || os_source_is_object(y))
+    return os_source_is_object(x) && os_source_is_object(y) && !strcmp(x->path, y->path);
+  return x->device == y->device && x->inode == y->inode;
 }
 
 /* Drop every source that names the same file as an earlier one. */
@@ -250,13 +289,12 @@ static int drop_repetitions(struct os_source_list *list, struct os_error *error)
     order[i] = &list->sources[i];
   qsort(order, list->count, sizeof *order, by_identity);
   for (size_t i = 1; i < list->count; i++) {
-    const struct os_source *before = order[i - 1];
-    if (before->device == order[i]->device && before->inode == order[i]->inode) order[i]->tag = -1;
+    if (is_same(order[i - 1], order[i])) order[i]->tag = -1;
   }
   size_t kept = 0;
   for (size_t i = 0; i < list->count; i++) {
     if (list->sources[i].tag == -1)
-      os_free(list->sources[i].path);
+      free_source(&list->sources[i]);
     else
       list->sources[kept++] = list->sources[i];
   }
@@ -265,9 +303,9 @@ static int drop_repetitions(struct os_source_list *list, struct os_error *error)
   return OS_OK;
 }
 
-int os_source_list_build(struct os_source_list *list, const char *argument, const struct os_probe *probe,
-                         struct os_error *error) {
-  struct walk walk = {.list = list, .probe = probe, .error = error};
+int os_source_list_build(struct os_source_list *list, const char *argument, const struct os_source_s3 *s3,
+                         const struct os_probe *probe, struct os_error *error) {
+  struct walk walk = {.list = list, .access = s3, .probe = probe, .error = error};
   struct stat st;
   memset(list, 0, sizeof *list);
   const char *first = argument;
@@ -275,6 +313,7 @@ int os_source_list_build(struct os_source_list *list, const char *argument, cons
     first++;
   int rc =
       *first == '[' && stat(argument, &st) != 0 ? add_array(&walk, first) : add_argument(&walk, argument);
+  os_s3_close(walk.s3);
   if (!rc) rc = drop_repetitions(list, error);
   if (!rc && !list->count) {
     rc = os_fail(error, OS_ERR_ARGUMENT, "%s holds no file to load", argument);
@@ -288,11 +327,8 @@ int os_source_list_build(struct os_source_list *list, const char *argument, cons
 }
 
 void os_source_list_free(struct os_source_list *list) {
-  for (size_t i = 0; i < list->count; i++) {
-    os_free(list->sources[i].path);
-    os_free(list->sources[i].preread);
-    if (list->sources[i].stream_fd > 0) close(list->sources[i].stream_fd);
-  }
+  for (size_t i = 0; i < list->count; i++)
+    free_source(&list->sources[i]);
   os_free(list->sources);
   memset(list, 0, sizeof *list);
 }

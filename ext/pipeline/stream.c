@@ -7,15 +7,20 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "aws/s3/fetch.h"
 #include "base/alloc.h"
+#include "base/text.h"
 
-enum { DISK_CHUNK = 1 << 18, SKIP_CHUNK = 1 << 20 };
+enum { MAGIC = 16, DISK_CHUNK = 1 << 18, SKIP_CHUNK = 1 << 20 };
 
 struct os_stream {
   const struct os_source *source;
   const atomic_bool *stop;
   atomic_uint_fast64_t *bytes_read;
-  int fd;
+  int fd;                    /* -1: an object */
+  struct os_s3_fetch *fetch; /* an object's bytes; NULL: the preread ones are all */
+  const struct os_probe *probe;
+  bool undecided; /* whether the bytes are compressed will be seen from the first of them */
   bool regular;
   bool disk_end;              /* read() said 0 */
   bool ended;                 /* and everything was handed out */
@@ -30,50 +35,87 @@ static int fail_errno(struct os_error *error, const char *doing, const struct os
   return os_fail(error, OS_ERR_IO, "%s %s: %s", doing, source->path, strerrordesc_np(errno));
 }
 
-int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
-                   atomic_uint_fast64_t *bytes_read, struct os_error *error) {
-  struct os_stream *stream = os_calloc(1, sizeof *stream);
+static int open_file(struct os_stream *stream, struct os_error *error) {
+  const struct os_source *source = stream->source;
   struct stat st;
-  int rc = OS_OK;
-  *out = NULL;
-  if (!stream) return os_fail_nomem(error);
-  stream->source = source;
-  stream->stop = stop;
-  stream->bytes_read = bytes_read;
   if (os_source_is_stdin(source))
     stream->fd = STDIN_FILENO;
   else if (source->stream_fd > 0)
     stream->fd = source->stream_fd;
   else
     stream->fd = open(source->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (stream->fd < 0 || fstat(stream->fd, &st) != 0) {
-    rc = fail_errno(error, "cannot open", source);
-    goto failed;
-  }
+  if (stream->fd < 0 || fstat(stream->fd, &st) != 0) return fail_errno(error, "cannot open", source);
   stream->regular = S_ISREG(st.st_mode);
   if (stream->regular) posix_fadvise(stream->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-  if (source->compression != OS_PLAIN) {
-    stream->in = os_malloc(DISK_CHUNK + OS_PAD);
-    rc = stream->in ? os_inflate_open(&stream->inflate, source->compression, error) : os_fail_nomem(error);
-    if (rc) goto failed;
-  }
-  *out = stream;
   return OS_OK;
-failed:
-  os_stream_close(stream);
+}
+
+static int open_object(struct os_stream *stream, uint64_t from, struct os_error *error) {
+  const struct os_source *source = stream->source;
+  if (source->preread_len || from >= source->size) return OS_OK;
+  struct os_s3_want want = {.bucket = source->bucket,
+                            .key = source->name,
+                            .etag = source->etag,
+                            .from = from,
+                            .end = source->size,
+                            .first = OS_S3_FIRST_RANGE};
+  return os_s3_fetch_open(&stream->fetch, &want, error);
+}
+
+static int open_inflate(struct os_stream *stream, enum os_compression compression, struct os_error *error) {
+  if (!stream->in) stream->in = os_malloc(DISK_CHUNK + OS_PAD);
+  if (!stream->in) return os_fail_nomem(error);
+  return compression == OS_PLAIN ? OS_OK : os_inflate_open(&stream->inflate, compression, error);
+}
+
+int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
+                   atomic_uint_fast64_t *bytes_read, struct os_error *error) {
+  struct os_stream *stream = os_calloc(1, sizeof *stream);
+  *out = NULL;
+  if (!stream) return os_fail_nomem(error);
+  stream->source = source;
+  stream->stop = stop;
+  stream->bytes_read = bytes_read;
+  stream->fd = -1;
+  stream->undecided = source->unseen;
+  int rc = os_source_is_object(source) ? open_object(stream, 0, error) : open_file(stream, error);
+  if (!rc && source->compression != OS_PLAIN && !stream->undecided)
+    rc = open_inflate(stream, source->compression, error);
+  if (rc)
+    os_stream_close(stream);
+  else
+    *out = stream;
   return rc;
 }
 
 void os_stream_close(struct os_stream *stream) {
   if (!stream) return;
   if (stream->fd > STDIN_FILENO && stream->fd != stream->source->stream_fd) close(stream->fd);
+  os_s3_fetch_close(stream->fetch);
   if (stream->inflate) os_inflate_free(stream->inflate);
   os_free(stream->in);
   os_free(stream);
 }
 
+void os_stream_watch(struct os_stream *stream, const struct os_probe *probe) {
+  stream->probe = probe;
+}
+
+void os_stream_limit(struct os_stream *stream, uint64_t bytes) {
+  if (stream->fetch && !stream->inflate && !stream->undecided) os_s3_fetch_limit(stream->fetch, bytes);
+}
+
 static void count_bytes(struct os_stream *stream, size_t n) {
   if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, n, memory_order_relaxed);
+}
+
+static int read_object(struct os_stream *stream, char *to, size_t want, size_t *got, struct os_error *error) {
+  *got = 0;
+  int rc = OS_OK;
+  if (stream->fetch) rc = os_s3_fetch_read(stream->fetch, to, want, got, stream->stop, stream->probe, error);
+  if (!rc && !*got) stream->disk_end = true;
+  count_bytes(stream, *got);
+  return rc;
 }
 
 /* read(2), which notices `stop` while a pipe has nothing. *got 0: the end. */
@@ -87,6 +129,7 @@ static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *go
     count_bytes(stream, *got);
     return OS_OK;
   }
+  if (os_source_is_object(source)) return read_object(stream, to, want, got, error);
   for (;;) {
     if (stream->stop && atomic_load_explicit(stream->stop, memory_order_relaxed))
       return os_fail(error, OS_ERR_CANCELLED, "stopped");
@@ -110,15 +153,42 @@ static int read_disk(struct os_stream *stream, char *to, size_t want, size_t *go
   }
 }
 
+/* The first bytes say what the others are; they stay in `in`. */
+static int decide(struct os_stream *stream, struct os_error *error) {
+  enum os_compression compression;
+  int rc = open_inflate(stream, OS_PLAIN, error);
+  while (!rc && stream->in_len < MAGIC && !stream->disk_end) {
+    size_t got = 0;
+    rc = read_disk(stream, stream->in + stream->in_len, DISK_CHUNK - stream->in_len, &got, error);
+    stream->in_len += got;
+  }
+  if (rc) return rc;
+  stream->undecided = false;
+  compression = os_compression_detect(stream->in, stream->in_len);
+  rc = os_source_check_name(stream->source, compression, error);
+  return rc || compression == OS_PLAIN ? rc : open_inflate(stream, compression, error);
+}
+
+/* What decide() took. */
+static void take_first(struct os_stream *stream, struct os_buf *window, size_t target) {
+  size_t there = stream->in_len - stream->in_at, room = target - window->len;
+  if (there > room) there = room;
+  if (!there) return;
+  memcpy(window->data + window->len, stream->in + stream->in_at, there);
+  window->len += there;
+  stream->in_at += there;
+}
+
 static int read_plain(struct os_stream *stream, struct os_buf *window, size_t target,
                       struct os_error *error) {
+  take_first(stream, window, target);
   while (window->len < target && !stream->disk_end) {
     size_t got = 0;
     int rc = read_disk(stream, window->data + window->len, target - window->len, &got, error);
     if (rc) return rc;
     window->len += got;
   }
-  stream->ended = stream->disk_end;
+  stream->ended = stream->disk_end && stream->in_at == stream->in_len;
   return OS_OK;
 }
 
@@ -147,8 +217,10 @@ int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want,
                    struct os_error *error) {
   size_t before = window->len;
   if (!os_buf_reserve(window, want)) return os_fail_nomem(error);
-  int rc = stream->inflate ? read_inflated(stream, window, before + want, error)
-                           : read_plain(stream, window, before + want, error);
+  int rc = stream->undecided ? decide(stream, error) : OS_OK;
+  if (rc) return rc;
+  rc = stream->inflate ? read_inflated(stream, window, before + want, error)
+                       : read_plain(stream, window, before + want, error);
   os_buf_zero_pad(
       window); /* a checker of memory cannot know that what the parsers read there does not count */
   stream->offset += window->len - before;
@@ -156,7 +228,21 @@ int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want,
   return rc;
 }
 
+/* A plain object: from that byte on, if it was not taken already. */
+static int skip_object(struct os_stream *stream, uint64_t offset, struct os_error *error) {
+  const struct os_source *source = stream->source;
+  os_s3_fetch_close(stream->fetch);
+  stream->fetch = NULL;
+  stream->in_at = stream->in_len = 0;
+  stream->preread_at = offset < source->preread_len ? (size_t)offset : source->preread_len;
+  stream->offset = offset;
+  stream->ended = stream->disk_end = false;
+  return open_object(stream, offset, error);
+}
+
 int os_stream_skip_to(struct os_stream *stream, uint64_t offset, struct os_error *error) {
+  if (!stream->inflate && !stream->undecided && os_source_is_object(stream->source))
+    return skip_object(stream, offset, error);
   if (!stream->inflate && stream->regular) {
     if (lseek(stream->fd, (off_t)offset, SEEK_SET) < 0)
       return fail_errno(error, "cannot go on inside", stream->source);
@@ -184,7 +270,7 @@ int os_stream_skip_to(struct os_stream *stream, uint64_t offset, struct os_error
 int os_stream_check_unchanged(struct os_stream *stream, struct os_error *error) {
   const struct os_source *source = stream->source;
   struct stat st;
-  if (source->is_stream) return OS_OK;
+  if (source->is_stream || os_source_is_object(source)) return OS_OK; /* each range asks for its ETag */
   if (fstat(stream->fd, &st) != 0) return fail_errno(error, "cannot look at", source);
   int64_t mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
   if ((uint64_t)st.st_size == source->size && mtime_ns == source->mtime_ns) return OS_OK;

@@ -1,18 +1,25 @@
 /* stream.h - the decompressed bytes of one source, read in chunks (never mapped: a file that is cut short
-** while it is mapped would kill the host process). One thread.
+** while it is mapped would kill the host process). An object's bytes come from the network thread, a few
+** ranges ahead (aws/s3/fetch.h). One thread.
 */
 #ifndef OS_PIPELINE_STREAM_H
 #define OS_PIPELINE_STREAM_H
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "base/buffer.h"
+#include "net/http.h"
 #include "pipeline/source.h"
 
 struct os_stream;
 
-/* `stop` ends a wait for a slow pipe (OS_ERR_CANCELLED); bytes_read (may be NULL) counts bytes on disk. */
+/* `stop` ends a wait for a slow pipe or for the network (OS_ERR_CANCELLED); bytes_read (may be NULL) counts
+** bytes as stored. An object's first bytes are asked for at once. */
 int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
                    atomic_uint_fast64_t *bytes_read, struct os_error *error);
+/* Keeper's thread: a probe that ends waits for the network, too (OS_ERR_INTERRUPTED). */
+void os_stream_watch(struct os_stream *stream, const struct os_probe *probe);
+/* No more than about so many bytes from the beginning will be read: none are fetched in vain. */
+void os_stream_limit(struct os_stream *stream, uint64_t bytes);
 /* Append up to `want` bytes to window (fewer only at the end). *at_end: nothing follows. */
 int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want, bool *at_end,
                    struct os_error *error);

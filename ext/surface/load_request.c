@@ -50,6 +50,8 @@ static const struct os_option load_options[] = {
     {"tune_index", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"max_failed", OS_OPT_SHARE | OS_OPT_NULL, 0, 0, NULL, "\"10%\""},
     {"max_rate", OS_OPT_TEXT | OS_OPT_NULL, 1, 64, NULL, NULL},
+    {"s3_anonymous", OS_OPT_BOOL, 0, 0, NULL, "false"},
+    {"request_payer", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"allow_again", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"allow_unverified", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {NULL, 0, 0, 0, NULL, NULL},
@@ -191,6 +193,8 @@ int os_load_request_fill(struct os_load_request *request, const struct os_option
   request->allow_live = os_options_bool(options, "allow_live", false);
   request->allow_again = os_options_bool(options, "allow_again", false);
   request->allow_unverified = os_options_bool(options, "allow_unverified", false);
+  request->s3.anonymous = os_options_bool(options, "s3_anonymous", false);
+  request->s3.request_payer = os_options_bool(options, "request_payer", false);
   request->dry_run = os_options_bool(options, "dry_run", false);
   request->timeout = os_options_real(options, "timeout", 0);
   request->recreate_threshold = os_settings_int(settings, OS_SET_INDEX_RECREATE_THRESHOLD);

@@ -188,7 +188,8 @@ static int preview_file(struct os_rows_call *call, struct os_load *load, size_t 
   bool is_all = false;
   size_t used;
   os_buf_init(&head, 0);
-  int rc = os_source_head(source, OS_EXAMINE_HEAD, &head, &is_all, call->error);
+  struct os_probe probe = os_session_probe(call->session);
+  int rc = os_source_head(source, OS_EXAMINE_HEAD, &probe, &head, &is_all, call->error);
   struct os_parser_start start = {.source_name = os_source_file_name(source),
                                   .line = 1,
                                   .head = head.data,

@@ -80,7 +80,7 @@ UNUSED static struct load *load_new(const struct bulk_model *model) {
 
 /* The sources of a path, examined, with prefixes for computed ids. */
 UNUSED static int load_plan(struct load *load, const char *path, struct os_error *error) {
-  int rc = os_source_list_build(&load->list, path, NULL, error);
+  int rc = os_source_list_build(&load->list, path, NULL, NULL, error);
   for (size_t i = 0; !rc && i < load->list.count; i++) {
     struct os_head_facts facts;
     struct os_source *source = &load->list.sources[i];

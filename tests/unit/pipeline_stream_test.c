@@ -35,7 +35,7 @@ static void write_zstd(const char *path, size_t len) {
 
 static struct os_source *source_of(const char *path, enum os_compression compression) {
   os_source_list_free(&list);
-  assert_ok(os_source_list_build(&list, path, NULL, &test_error));
+  assert_ok(os_source_list_build(&list, path, NULL, NULL, &test_error));
   list.sources[0].compression = compression;
   return &list.sources[0];
 }
@@ -335,7 +335,7 @@ static void examined_compressed(void **state) {
   assert_true(facts.carries_id);
   os_head_facts_free(&facts);
   os_buf_init(&head, 0);
-  assert_ok(os_source_head(source, 1000, &head, &is_all, &test_error));
+  assert_ok(os_source_head(source, 1000, NULL, &head, &is_all, &test_error));
   assert_int_equal(head.len, 1000);
   assert_memory_equal(head.data, content, 1000);
   assert_false(is_all);

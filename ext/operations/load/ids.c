@@ -265,9 +265,11 @@ static int read_file(struct look_up *look, uint32_t number, struct os_buf *windo
   struct os_stream *stream = NULL;
   struct os_parser *parser = NULL;
   bool at_end = false;
+  struct os_probe probe = os_session_probe(load->session);
   look->source = number;
   os_buf_clear(window);
   int rc = os_stream_open(&stream, source, NULL, NULL, look->error);
+  if (!rc) os_stream_watch(stream, &probe);
   if (!rc) rc = os_stream_check_unchanged(stream, look->error);
   if (!rc) rc = os_stream_read(stream, window, OS_EXAMINE_HEAD, &at_end, look->error);
   struct os_parser_start start = {.source_name = source->name,

@@ -57,6 +57,7 @@ struct os_load_request {
   int64_t max_failed_count; /* -1: see share */
   double max_failed_share;  /* -1: see count; both -1: never stop */
   bool allow_live, allow_again, allow_unverified, dry_run;
+  struct os_s3_options s3;    /* how objects are asked for */
   double timeout;             /* seconds a request; 0: the setting */
   int64_t recreate_threshold; /* fresh: from so many documents on the index is made anew */
 };
@@ -112,6 +113,9 @@ struct os_load { /* one load under way; parts are filled step by step */
   char mode_why[512];
   bool insert_only; /* append, or resume of an append that did not finish: no document is overwritten */
   size_t to_load;   /* files that are not skipped */
+  size_t unseen;    /* objects that are looked at only when they are read: there are very many */
+  bool no_ids;      /* the collection takes none */
+  bool server_ids;  /* exactly_once was declined, or the collection takes no ids */
   bool tuned;
   char nonce[40];                 /* stands for the content of a stream in computed ids */
   bool deleted_some;              /* by fresh or replace: worth an expunge */

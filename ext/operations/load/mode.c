@@ -28,12 +28,19 @@ static bool has_history(const struct os_load *load) {
 
 /* ---- auto ----------------------------------------------------------------------------------- */
 
+static void say_unseen(struct os_load *load) {
+  size_t len = strlen(load->mode_why);
+  if (load->unseen)
+    snprintf(load->mode_why + len, sizeof load->mode_why - len, " (%zu of %zu were looked at)",
+             load->shared->list.count - load->unseen, load->shared->list.count);
+}
+
 static int choose(struct os_load *load, struct os_error *error) {
   size_t with_id = 0, with_rows = 0;
   int64_t unfinished = 0;
   const char *without = "";
   for (size_t i = 0; i < load->shared->list.count; i++) {
-    if (load->files[i].empty) continue;
+    if (load->files[i].empty || load->shared->list.sources[i].unseen) continue;
     with_rows++;
     if (load->files[i].carries_id)
       with_id++;
@@ -85,6 +92,7 @@ static int choose(struct os_load *load, struct os_error *error) {
                      "upsert with an id_field");
     return refuse(load, error);
   }
+  say_unseen(load);
   return OS_OK;
 }
 

@@ -99,7 +99,8 @@ static void look_at_columns(struct os_load *load, uint32_t number) {
   if (file->columns || !csv || source->is_stream) return;
   os_error_clear(&ignored);
   os_buf_init(&head, 0);
-  if (os_source_head(source, OS_EXAMINE_HEAD, &head, &is_all, &ignored) == OS_OK &&
+  struct os_probe probe = os_session_probe(load->session);
+  if (os_source_head(source, OS_EXAMINE_HEAD, &probe, &head, &is_all, &ignored) == OS_OK &&
       os_head_examine(source->format, &load->shared->parse, head.data, head.len, is_all, &facts, &ignored) ==
           OS_OK) {
     file->columns = json_incref(facts.columns);
