@@ -47,6 +47,8 @@ static const struct os_command_info aFunc[] = {
     {"os_delete_index", 2, 3, "(name, name_again [, options])", SHORT, &os_schema_delete_index, 0,
      os_run_delete_index},
     {"os_refresh_index", 1, 2, "(name [, options])", SHORT, &os_schema_index, 0, os_run_refresh_index},
+    {"os_dlq_send", 0, 2, "([job [, options]])", 0, &os_schema_dlq_send, 0, os_run_dlq_send},
+    {"os_dlq_receive", 0, 2, "([queue [, options]])", 0, &os_schema_dlq_receive, 0, os_run_dlq_receive},
     {"os_force_merge", 1, 2, "(index [, options])", 0, &os_schema_force_merge, 0, os_run_force_merge},
     /* aliases */
     {"os_switch_alias", 3, 4, "(alias, source, target [, options])", SHORT, &os_schema_switch_alias, 0,

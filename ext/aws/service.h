@@ -50,7 +50,8 @@ struct os_aws_action {
 ** action and resource, what the service said and what to do; call->status and the fault (may be NULL) tell more. */
 int os_aws_roundtrip(struct os_net *net, struct os_http_call *call, const struct os_aws_action *action,
                      const struct os_probe *probe, struct os_aws_fault *fault, struct os_error *error);
-/* Wait before try `attempt` + 1, longer each time; retry_after: what the service asked for, or -1. False: interrupted. */
+/* Wait before try `attempt` + 1, longer each time; retry_after: what the service asked for, or -1. False:
+** interrupted. */
 bool os_aws_pause(int attempt, double retry_after, const struct os_probe *probe);
 /* The error for an answer that is no success; also for callers with their own loops. */
 int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *action,

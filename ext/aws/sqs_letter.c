@@ -189,7 +189,7 @@ int os_letters_begin(struct os_letters *letters, const struct os_letter_set *set
   os_buf_clear(&letters->head);
   os_buf_clear(&letters->tail);
   os_buf_clear(&letters->records);
-  letters->count = letters->part_count = letters->truncated = 0;
+  letters->count = letters->part_count = letters->truncated = letters->room = 0;
   os_buf_puts(&letters->head, "{\"error_message\":");
   put_text(&letters->head, set->error_message, strlen(set->error_message));
   put_short(&letters->head, "file_key", set->file_key);

@@ -54,7 +54,8 @@ struct os_letters { /* a set being written; zero it before the first begin */
   size_t truncated; /* records that were cut */
 };
 
-/* A new set of messages of at most max_bytes each. OS_ERR_TOO_LARGE: nothing would fit beside these names. */
+/* A new set of messages of at most max_bytes each. OS_ERR_TOO_LARGE, and no room: nothing would fit beside these
+** names. */
 int os_letters_begin(struct os_letters *letters, const struct os_letter_set *set, size_t max_bytes,
                      struct os_error *error);
 int os_letters_add(struct os_letters *letters, const struct os_letter *letter, struct os_error *error);

@@ -24,7 +24,7 @@ static int bind_len(sqlite3_stmt *stmt, int at, const char *text, int64_t len) {
 
 /* Text when it can be shown and edited as such: SQLite's text ends at a NUL for most programs, and Python
 ** raises on text that is not UTF-8. */
-static int bind_bytes(sqlite3_stmt *stmt, int at, const char *bytes, int64_t len) {
+int os_ledger_bind_bytes(sqlite3_stmt *stmt, int at, const char *bytes, int64_t len) {
   if (bytes == NULL) return sqlite3_bind_null(stmt, at);
   size_t size = len < 0 ? strlen(bytes) : (size_t)len;
   if (os_utf8_check(bytes, size) == size && memchr(bytes, '\0', size) == NULL)
@@ -45,7 +45,7 @@ int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *fai
       " status = excluded.status, error_type = excluded.error_type, error_reason = excluded.error_reason,"
       " attempts = attempts + excluded.attempts, context = excluded.context, failed_at = excluded.failed_at,"
       " document = excluded.document, raw = excluded.raw, resolved_at = NULL, resolved_by = NULL, superseded "
-      "= 0";
+      "= 0, sqs_sent_at = NULL";
   char now[OS_TIME_TEXT];
   struct os_write write;
   int rc = os_write_enter(ledger, false, &write, error);
@@ -58,7 +58,7 @@ int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *fai
   if (stmt == NULL)
     return os_write_leave(ledger, &write, error != NULL ? (int)error->code : OS_ERR_LEDGER, error);
   int code = bind_len(stmt, 14, failure->document, failure->document_len);
-  if (code == SQLITE_OK) code = bind_bytes(stmt, 15, failure->raw, failure->raw_len);
+  if (code == SQLITE_OK) code = os_ledger_bind_bytes(stmt, 15, failure->raw, failure->raw_len);
   if (code == SQLITE_OK) code = sqlite3_step(stmt);
   if (code != SQLITE_DONE) rc = os_ledger_fail(ledger, code, keeping, error);
   os_ledger_done(stmt);
@@ -118,8 +118,9 @@ static int check_time(int64_t id, sqlite3_value *value, struct os_error *error) 
   if (text != NULL && sqlite3_value_type(value) == SQLITE_TEXT && os_clock_parse_iso(text, &seconds))
     return OS_OK;
   os_fail(error, OS_ERR_ARGUMENT,
-          "refused record %lld: resolved_at must be a time in ISO-8601 (UTC), or NULL", (long long)id);
-  return os_advise(error, "NULL has the record sent again by os_retry_failures()");
+          "refused record %lld: resolved_at and sqs_sent_at are times in ISO-8601 (UTC), or NULL",
+          (long long)id);
+  return os_advise(error, "NULL has the record sent again, by os_retry_failures() or os_dlq_send()");
 }
 
 static int check_job(int64_t id, sqlite3_value *value, struct os_error *error) {
@@ -147,6 +148,7 @@ static const struct {
     {"resolved_at", check_time, "UPDATE failure SET resolved_at = ?2 WHERE id = ?1"},
     {"resolved_by", check_job, "UPDATE failure SET resolved_by = ?2 WHERE id = ?1"},
     {"superseded", check_flag, "UPDATE failure SET superseded = ?2 WHERE id = ?1"},
+    {"sqs_sent_at", check_time, "UPDATE failure SET sqs_sent_at = ?2 WHERE id = ?1"},
 };
 
 /* The value comes from another connection, perhaps in UTF-16: it is handed over as bytes. */
@@ -155,10 +157,10 @@ static int bind_foreign(sqlite3_stmt *stmt, int at, sqlite3_value *value) {
   switch (sqlite3_value_type(value)) {
   case SQLITE_TEXT:
     bytes = (const char *)sqlite3_value_text(value);
-    return bytes == NULL ? SQLITE_NOMEM : bind_bytes(stmt, at, bytes, sqlite3_value_bytes(value));
+    return bytes == NULL ? SQLITE_NOMEM : os_ledger_bind_bytes(stmt, at, bytes, sqlite3_value_bytes(value));
   case SQLITE_BLOB:
     bytes = sqlite3_value_blob(value);
-    return bind_bytes(stmt, at, bytes != NULL ? bytes : "", sqlite3_value_bytes(value));
+    return os_ledger_bind_bytes(stmt, at, bytes != NULL ? bytes : "", sqlite3_value_bytes(value));
   case SQLITE_INTEGER: return sqlite3_bind_int64(stmt, at, sqlite3_value_int64(value));
   default: return sqlite3_bind_null(stmt, at);
   }
@@ -185,9 +187,9 @@ int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *c
     at++;
   if (at == EDITABLE) {
     os_fail(error, OS_ERR_ARGUMENT, "dlq_failures: the column '%s' cannot be changed", column);
-    return os_advise(
-        error, "document and raw repair a record; doc_id, resolved_at, resolved_by and superseded can be "
-               "set as well");
+    return os_advise(error,
+                     "document and raw repair a record; doc_id, resolved_at, resolved_by, superseded and "
+                     "sqs_sent_at can be set as well");
   }
   int rc = editable[at].check(id, value, error);
   if (rc != OS_OK) return rc;

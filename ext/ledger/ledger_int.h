@@ -84,6 +84,11 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
+/* ---- failures.c ---- */
+/* A record's bytes: text where they can be shown and edited as such, else a blob; len < 0: up to the NUL. SQLite's
+** code. */
+int os_ledger_bind_bytes(sqlite3_stmt *stmt, int at, const char *bytes, int64_t len);
+
 /* ---- fork.c: what a forked child does with a connection it inherited ---- */
 bool os_fork_opened(sqlite3 *db); /* false: no memory */
 void os_fork_closed(sqlite3 *db);

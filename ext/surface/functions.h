@@ -51,6 +51,12 @@ extern const struct os_option_schema os_schema_bulk_load;
 extern const struct os_option_schema os_schema_cleanup;
 extern const struct os_option_schema os_schema_retry_failures;
 
+/* dlq_functions.c */
+int os_run_dlq_send(struct os_command *command);
+int os_run_dlq_receive(struct os_command *command);
+extern const struct os_option_schema os_schema_dlq_send;
+extern const struct os_option_schema os_schema_dlq_receive;
+
 /* reindex_function.c */
 int os_run_reindex(struct os_command *command);
 extern const struct os_option_schema os_schema_reindex;

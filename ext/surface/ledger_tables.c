@@ -116,6 +116,7 @@ static const struct os_ledger_column failures_columns[] = {
     {"resolved_at", "TEXT", "d.resolved_at"},
     {"resolved_by", "INTEGER", "d.resolved_by"},
     {"superseded", "INTEGER", "d.superseded"},
+    {"sqs_sent_at", "TEXT", "d.sqs_sent_at"},
     {"context", "TEXT HIDDEN", "d.context"},
 };
 

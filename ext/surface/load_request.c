@@ -1,6 +1,8 @@
 /* load_request.c - see load_request.h. */
 #include "surface/load_request.h"
 #include <string.h>
+#include "aws/sqs.h"
+#include "aws/sqs_letter.h"
 #include "base/text.h"
 #include "config/rate.h"
 
@@ -50,6 +52,7 @@ static const struct os_option load_options[] = {
     {"tune_index", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"max_failed", OS_OPT_SHARE | OS_OPT_NULL, 0, 0, NULL, "\"10%\""},
     {"max_rate", OS_OPT_TEXT | OS_OPT_NULL, 1, 64, NULL, NULL},
+    {"sqs_max_bytes", OS_OPT_SIZE, OS_LETTER_BYTES_LEAST, OS_SQS_BODY_MOST, NULL, NULL},
     {"s3_anonymous", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"request_payer", OS_OPT_BOOL, 0, 0, NULL, "false"},
     {"allow_again", OS_OPT_BOOL, 0, 0, NULL, "false"},
@@ -193,6 +196,7 @@ int os_load_request_fill(struct os_load_request *request, const struct os_option
   request->allow_live = os_options_bool(options, "allow_live", false);
   request->allow_again = os_options_bool(options, "allow_again", false);
   request->allow_unverified = os_options_bool(options, "allow_unverified", false);
+  request->sqs_max_bytes = (size_t)os_options_size(options, "sqs_max_bytes", OS_LETTER_BYTES);
   request->s3.anonymous = os_options_bool(options, "s3_anonymous", false);
   request->s3.request_payer = os_options_bool(options, "request_payer", false);
   request->dry_run = os_options_bool(options, "dry_run", false);

@@ -15,6 +15,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted
 PAGES = {"request_options": "os_request", "delete_options": "os_delete_index", "load_options": "os_bulk_load",
          "cleanup_options": "os_cleanup", "retry_options": "os_retry_failures", "reindex_options": "os_reindex",
          "switch_options": "os_switch_alias", "refresh_options": "os_refresh_data", "undo_options": "os_undo_alias", "merge_options": "os_force_merge",
+         "send_options": "os_dlq_send", "receive_options": "os_dlq_receive",
          "versions_options": "os_reindex_versions", "common_options": "README"}
 
 

@@ -79,7 +79,7 @@ static void test_upgrade_that_fails_changes_nothing(void **state) {
   assert_error_has("older version");
   assert_int_equal(try_open("l.db", true), OS_ERR_LEDGER);
   assert_error_has("preparing the ledger");
-  run_sql("l.db", "PRAGMA user_version = 3");
+  run_sql("l.db", "PRAGMA user_version = 4");
   assert_ok(try_open("l.db", true));
 }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "operations/cleanup/cleanup.h"
 #include "operations/load/dry_run.h"
+#include "operations/load/letters.h"
 #include "operations/tune.h"
 
 /* ---- what the readers share with us --------------------------------------------------------- */
@@ -111,10 +112,11 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
                 json_sprintf("documents went to %s; computed ids hold within one backing index: after a "
                              "rollover the same content would be loaded again",
                              load->target.concrete));
-  char refused[160] = "", skipped_text[64] = "";
+  char refused[300] = "", skipped_text[64] = "", letters[120];
+  os_load_report_letters(load, load->response, letters, sizeof letters);
   if (f->documents_failed)
-    snprintf(refused, sizeof refused, "; %lld refused, kept in dlq_failures WHERE job=%lld",
-             (long long)f->documents_failed, (long long)load->job->number);
+    snprintf(refused, sizeof refused, "; %lld refused, kept in dlq_failures WHERE job=%lld%s",
+             (long long)f->documents_failed, (long long)load->job->number, letters);
   if (skipped) snprintf(skipped_text, sizeof skipped_text, ", %zu skipped", skipped);
   if (load->request->dry_run)
     snprintf(load->message, sizeof load->message,
@@ -174,9 +176,11 @@ int os_load_run(struct os_load *load, const struct os_load_request *request, str
   if (!rc) rc = os_load_step_plan(load, error);
   if (!rc) rc = os_load_step_mode(load, error);
   if (!rc) rc = os_load_check_fields(load, error);
+  if (!rc) rc = os_load_check_queue(load, error);
   if (!rc) rc = os_load_step_prepare(load, error);
   if (!rc) rc = os_load_step_run(load, error);
   if (!rc && !request->dry_run) rc = os_load_step_finish(load, error);
+  if (rc != OS_ERR_INTERRUPTED && rc != OS_ERR_CANCELLED) os_load_send_letters(load);
   if (!rc) rc = respond(load, os_clock_monotonic() - started, error);
   if (rc) os_load_undo(load);
   return rc;

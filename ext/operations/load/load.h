@@ -59,6 +59,7 @@ struct os_load_request {
   bool allow_live, allow_again, allow_unverified, dry_run;
   struct os_s3_options s3;    /* how objects are asked for */
   double timeout;             /* seconds a request; 0: the setting */
+  size_t sqs_max_bytes;       /* of a message with refused records */
   int64_t recreate_threshold; /* fresh: from so many documents on the index is made anew */
 };
 
@@ -100,6 +101,12 @@ struct os_load_shared {
   const char **columns, **null_values; /* owned arrays, texts inside options */
 };
 
+struct os_load_letters { /* what went to the queue for dead letters */
+  bool tried;
+  int64_t records, messages, truncated;
+  char why[1024]; /* some were not sent; "" when all were */
+};
+
 struct os_load { /* one load under way; parts are filled step by step */
   const struct os_load_request *request;
   struct os_job *job;
@@ -122,6 +129,7 @@ struct os_load { /* one load under way; parts are filled step by step */
   int64_t deleted;                /* documents deleted by this load after count_before was taken */
   char unverified[512];           /* why counts could not be verified; "" when they were */
   struct os_job_figures *figures; /* job->figures */
+  struct os_load_letters letters;
   /* result */
   int64_t unfit; /* dry run: documents that the mapping would refuse */
   bool partial;

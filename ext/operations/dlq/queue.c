@@ -1,0 +1,35 @@
+/* queue.c - which queue, and is it there; see dlq.h. */
+#include "operations/dlq/dlq.h"
+#include <string.h>
+#include "config/settings.h"
+
+int os_dlq_open(struct os_job *job, struct os_sqs_queue *queue, const char *arn, struct os_error *error) {
+  struct os_session *session = job->session;
+  struct os_probe probe = os_session_probe(session);
+  struct os_aws *aws;
+  struct os_net *net;
+  memset(queue, 0, sizeof *queue);
+  if (!arn) arn = os_settings_get(session->settings, OS_SET_SQS_DLQ_ARN);
+  if (!arn) {
+    os_fail(error, OS_ERR_ARGUMENT, "no queue for refused records is named");
+    return os_advise(error,
+                     "SELECT os_config('SQS-DLQ-ARN', 'arn:aws:sqs:eu-west-1:123456789012:queue'), or set "
+                     "SQS_DLQ_ARN in the environment or in .env");
+  }
+  int rc = os_session_aws(session, &aws, error);
+  if (!rc) rc = os_session_net(session, &net, error);
+  if (!rc) rc = os_sqs_open(queue, aws, net, &probe, arn, error);
+  return rc;
+}
+
+int os_dlq_guard(struct os_job *job, struct os_sqs_queue *queue, struct os_error *error) {
+  int rc = os_sqs_check(queue, error);
+  if (!rc)
+    return os_job_audit(job, "guard", "queue", "pass", false, error,
+                        "%s is there and takes messages of %zu bytes", queue->arn, queue->body_most);
+  if (rc != OS_ERR_FORBIDDEN) return os_job_guard_failed(job, "guard", "queue", error);
+  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
+  os_error_sentence(error, sentence, sizeof sentence);
+  os_error_clear(error);
+  return os_job_audit(job, "guard", "queue", "unknown", false, error, "%s", sentence);
+}
