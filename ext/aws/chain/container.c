@@ -77,7 +77,7 @@ static int read_answer(const struct container *container, const struct os_http_c
   if (call->status == 200) {
     code = root ? os_keys_from_json(out, root, &names, origin, error) : OS_ERR_ANSWER;
   } else {
-    code = os_fail(error, call->status >= 500 ? OS_ERR_BUSY : OS_ERR_AUTH, "%s at %s answered %d: %.200s",
+    code = os_fail(error, call->status >= 500 ? OS_ERR_NETWORK : OS_ERR_AUTH, "%s at %s answered %d: %.200s",
                    origin, container->url, call->status, os_json_string(root, "message", "nothing more"));
     os_advise(error, "check %s and " TOKEN_TEXT, container->setting);
   }

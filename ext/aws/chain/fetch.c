@@ -55,8 +55,17 @@ static void fill_call(const struct os_fetch_request *request, struct os_http_cal
 }
 
 static bool is_passing(int code, const struct os_http_call *call) {
-  if (code) return code == OS_ERR_NETWORK || code == OS_ERR_TIMEOUT || code == OS_ERR_BUSY;
+  if (code) return code == OS_ERR_NETWORK;
   return call->status == 429 || call->status >= 500;
+}
+
+/* "The outcome is unknown" is not what a missing answer means here, nor to whoever waits for keys to
+** begin with. */
+static int fail_silence(const struct os_fetch_request *request, struct os_error *error) {
+  os_fail(error, OS_ERR_NETWORK, "no answer from %s within %d s", request->url,
+          (int)(request->timeout + 0.999));
+  os_advise(error, "check %s, the network and firewalls between", request->setting);
+  return OS_ERR_NETWORK;
 }
 
 int os_fetch_http(struct os_fetch *fetch, const struct os_fetch_request *request, struct os_http_call *call,
@@ -69,6 +78,7 @@ int os_fetch_http(struct os_fetch *fetch, const struct os_fetch_request *request
     fill_call(request, call);
     code = os_http_roundtrip(fetch->net, call, &fetch->probe, error);
     fetch->hung = fetch->hung || code != OS_OK;
+    if (code == OS_ERR_TIMEOUT) code = fail_silence(request, error);
     if (left <= 1 || !is_passing(code, call)) break;
     code = os_fetch_sleep(fetch, PAUSE_S) ? OS_OK : os_fail(error, OS_ERR_CANCELLED, "the session ended");
   }

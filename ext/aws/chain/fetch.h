@@ -19,7 +19,8 @@ struct os_fetch_request {
   bool direct;                     /* through no proxy */
 };
 
-/* OS_OK: there is an answer, of whatever status. *call is initialised in any case: os_fetch_done() it. */
+/* OS_OK: there is an answer, of whatever status. OS_ERR_NETWORK, also for none in time: worth another
+** try later. *call is initialised in any case: os_fetch_done() it. */
 int os_fetch_http(struct os_fetch *fetch, const struct os_fetch_request *request, struct os_http_call *call,
                   struct os_error *error);
 void os_fetch_done(struct os_http_call *call); /* wipes the answer */

@@ -43,6 +43,10 @@ static bool is_session_name(const char *name) {
   return len >= 2 && len <= 64;
 }
 
+static bool is_duration(const char *text, int64_t *seconds) {
+  return !text || (os_parse_int(text, seconds) && *seconds >= 900 && *seconds <= 43200);
+}
+
 static int read_role(const struct os_search *search, const char *profile, const char *where,
                      struct os_role *out, struct os_error *error) {
   const char *name = get(search, profile, "role_session_name");
@@ -53,14 +57,15 @@ static int read_role(const struct os_search *search, const char *profile, const 
     os_fail(error, OS_ERR_ARGUMENT, "%s has web_identity_token_file, but no role_arn", where);
     return os_advise(error, "write the role's ARN into it: role_arn = arn:aws:iam::123456789012:role/name");
   }
-  if (!os_has_prefix(out->arn, "arn:"))
-    return os_fail(error, OS_ERR_ARGUMENT, "%s: role_arn is not an ARN", where);
-  if (name && !is_session_name(name))
-    return os_fail(error, OS_ERR_ARGUMENT, "%s: role_session_name is not 2 to 64 letters, digits or _+=,.@-",
-                   where);
-  if (duration && (!os_parse_int(duration, &seconds) || seconds < 900 || seconds > 43200))
-    return os_fail(error, OS_ERR_ARGUMENT, "%s: duration_seconds is not a whole number from 900 to 43200",
-                   where);
+  const char *wrong =
+      !os_has_prefix(out->arn, "arn:")   ? "role_arn is not an ARN"
+      : name && !is_session_name(name)   ? "role_session_name is not 2 to 64 letters, digits or _+=,.@-"
+      : !is_duration(duration, &seconds) ? "duration_seconds is not a whole number from 900 to 43200"
+                                         : NULL;
+  if (wrong) {
+    os_fail(error, OS_ERR_ARGUMENT, "%s: %s", where, wrong);
+    return os_advise(error, "correct it in the profile");
+  }
   if (name) out->session_name = name;
   out->duration = (int)seconds;
   out->external_id = get(search, profile, "external_id");

@@ -31,15 +31,12 @@ static int ask(const struct os_instance *instance, struct os_fetch *fetch, const
                                      .timeout = instance->timeout,
                                      .tries = instance->tries,
                                      .direct = true};
-  int code = os_fetch_http(fetch, &request, call, error);
-  if (code != OS_ERR_TIMEOUT) return code;
-  return os_fail(error, OS_ERR_TIMEOUT, "no answer from %s within %d s", instance->url,
-                 (int)(instance->timeout + 0.999));
+  return os_fetch_http(fetch, &request, call, error);
 }
 
 static int fail_status(const struct os_http_call *call, const char *what, struct os_error *error) {
-  return os_fail(error, call->status >= 500 ? OS_ERR_BUSY : OS_ERR_AUTH, "it answered %d when asked for %s",
-                 call->status, what);
+  return os_fail(error, call->status >= 500 ? OS_ERR_NETWORK : OS_ERR_AUTH,
+                 "it answered %d when asked for %s", call->status, what);
 }
 
 /* Text of one line, as it goes into the next request. */

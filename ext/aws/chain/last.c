@@ -9,19 +9,23 @@
 struct last {
   struct os_source base;
   struct os_source *instance; /* NULL: switched off */
+  bool worked;                /* it has given keys: this is where they come from */
   char *tried;
 };
 
 static int fetch_keys(struct os_source *base, struct os_fetch *fetch, struct os_aws_keys **out,
                       struct os_error *error) {
-  const struct last *last = (struct last *)(void *)base;
+  struct last *last = (struct last *)(void *)base;
   struct os_error fault;
   os_error_clear(&fault);
   os_fail(&fault, OS_ERR_AUTH, "switched off by AWS_EC2_METADATA_DISABLED");
   *out = NULL;
   int code = last->instance ? last->instance->does->fetch(last->instance, fetch, out, &fault) : OS_ERR_AUTH;
-  if (!code) return OS_OK;
-  if (code == OS_ERR_NOMEM) return os_fail_nomem(error);
+  last->worked = last->worked || code == OS_OK;
+  if (last->worked || code == OS_ERR_NOMEM) {
+    if (code && error) *error = fault;
+    return code ? os_error_prefix(error, "AWS keys from the instance") : OS_OK;
+  }
   os_fail(error, OS_ERR_AUTH, "there are no AWS keys. Tried: %s, the instance (%s)", last->tried, fault.text);
   return os_advise(
       error, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give this machine a role");

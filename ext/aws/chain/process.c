@@ -177,7 +177,7 @@ static int fetch_keys(struct os_source *base, struct os_fetch *fetch, struct os_
   int code = start(process, &run, error);
   if (!code && !(listen(&run, fetch, until) && wait_for_end(&run, fetch, until, &status))) {
     kill_it(&run);
-    code = os_fail(error, OS_ERR_TIMEOUT, "%s did not end within %d s", process->origin, (int)TIMEOUT_S);
+    code = os_fail(error, OS_ERR_AUTH, "%s did not end within %d s", process->origin, (int)TIMEOUT_S);
     os_advise(error, "run its credential_process in a terminal to see what it waits for");
   } else if (!code && status > 0) {
     code = fail_status(process, &run, status, error);

@@ -22,7 +22,8 @@ struct os_fetch {
 };
 
 struct os_source_class {
-  /* Keys, or an error that says where was looked, why that gave nothing and what to do. */
+  /* Keys, or an error that says where was looked, why that gave nothing and what to do. OS_ERR_NETWORK:
+  ** a fault that may pass, for which a load tries again. */
   int (*fetch)(struct os_source *source, struct os_fetch *fetch, struct os_aws_keys **out,
                struct os_error *error);
   void (*free)(struct os_source *source);

@@ -97,7 +97,10 @@ static int get_token(const struct sso *sso, struct os_fetch *fetch, json_t **out
   json_t *token = NULL;
   int code = os_token_file_read(sso->it.token_path, &token, error);
   *out = NULL;
-  if (code) return os_error_prefix(error, "%s", sso->it.origin);
+  if (code) {
+    if (code != OS_ERR_NOMEM) os_advise(error, "log in: %s", sso->it.login);
+    return os_error_prefix(error, "%s", sso->it.origin);
+  }
   if (!token || !os_json_string(token, "accessToken", NULL)) {
     json_decref(token);
     return fail_login(sso, "nobody has logged in", error);
@@ -128,7 +131,7 @@ static int read_keys(const struct sso *sso, const struct os_http_call *call, str
   if (call->status == 200) {
     code = root ? os_keys_from_json(out, root, &names, sso->it.origin, error) : OS_ERR_ANSWER;
   } else {
-    code = os_fail(error, call->status >= 500 ? OS_ERR_BUSY : OS_ERR_FORBIDDEN,
+    code = os_fail(error, call->status >= 500 ? OS_ERR_NETWORK : OS_ERR_FORBIDDEN,
                    "%s: the portal answered %d for role '%s' of account %s: %.200s", sso->it.origin,
                    call->status, sso->it.role_name, sso->it.account_id,
                    os_json_string(root, "message", "nothing more"));

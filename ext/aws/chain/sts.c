@@ -91,7 +91,7 @@ static int fail_refused(const struct role *role, const struct os_http_call *call
   struct reply reply = {.id = NULL};
   os_xml_read(call->answer.data, call->answer.len, take_element, &reply, NULL);
   const char *code = reply.code ? reply.code : "no reason that can be read";
-  enum os_code kind = call->status >= 500   ? OS_ERR_BUSY
+  enum os_code kind = call->status >= 500   ? OS_ERR_NETWORK
                       : call->status == 403 ? OS_ERR_FORBIDDEN
                                             : OS_ERR_AUTH;
   os_fail(error, kind, "%s: STS answered %d (%s): %s", role->origin, call->status, code,

@@ -183,6 +183,7 @@ struct question {
   const char *query;  /* NULL: none */
   const char *action; /* as policies have it */
   const char *about;  /* prefix or key, for messages */
+  bool first_byte;    /* of the object, and no more */
 };
 
 void os_s3_put_headers(const struct os_s3_bucket *bucket, const char *lines[OS_S3_HEADERS], size_t count) {
@@ -206,7 +207,8 @@ static int ask_once(struct os_s3 *s3, const struct os_s3_bucket *bucket, const s
   int rc = path.failed || !resource ? os_fail_nomem(error) : OS_OK;
   if (!rc) {
     struct os_aws_action action = {question->action, resource};
-    os_s3_put_headers(bucket, lines, 0);
+    if (question->first_byte) lines[0] = "Range: bytes=0-0";
+    os_s3_put_headers(bucket, lines, question->first_byte);
     call->headers = lines;
     call->raw_answer = true;
     call->keep_headers = true;
@@ -274,6 +276,19 @@ static int read_headers(const struct os_http_call *call, const char *key, struct
   return os_fail_nomem(error);
 }
 
+/* The answer to HEAD has no body, so it does not say why: GET does. *error is filled already; it is kept
+** when GET has nothing to add. */
+static void ask_why(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *key, struct os_error *error) {
+  struct question question = {
+      .method = "GET", .key = key, .action = "s3:GetObject", .about = key, .first_byte = true};
+  struct os_http_call call;
+  struct os_aws_fault fault;
+  struct os_error why;
+  os_error_clear(&why);
+  if (ask(s3, bucket, &question, &call, &fault, &why) && fault.code[0]) *error = why;
+  os_http_call_free(&call);
+}
+
 int os_s3_head(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
                struct os_s3_object *object, struct os_s3_bucket **bucket, struct os_error *error) {
   struct os_http_call call;
@@ -288,6 +303,8 @@ int os_s3_head(struct os_s3 *s3, const char *bucket_name, const char *key, bool 
   if (rc && call.status == 404) { /* without a body: of the object, or of the bucket */
     os_error_clear(error);
     rc = OS_OK;
+  } else if (rc == OS_ERR_FORBIDDEN || rc == OS_ERR_REFUSED) {
+    ask_why(s3, *bucket, key, error);
   } else if (!rc) {
     rc = read_headers(&call, key, object, error);
     *found = !rc;
