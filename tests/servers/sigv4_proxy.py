@@ -120,7 +120,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def refuse(self, service, why):
         if service != "aoss":
-            return self.answer(why.status, {"message": why.message}, [("x-amzn-ErrorType", why.kind)])
+            body = {"message": why.message}
+            if service == "sqs":  # its JSON protocol has the type in the body
+                body["__type"] = "com.amazon.coral.service#" + why.kind
+            return self.answer(why.status, body, [("x-amzn-ErrorType", why.kind)])
         reason = re.sub(r"[\r\n]+", " | ", why.message)[:2000]
         return self.answer(403, {"status": 403, "request-id": str(uuid.uuid4()), "error": {"reason": "403 Forbidden", "type": "Forbidden"}},
                            [("x-aoss-response-hint", "X01:gw-helper-deny"), ("x-sigv4-proxy-reason", reason)])
