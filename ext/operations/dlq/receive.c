@@ -207,9 +207,13 @@ static int take_message(struct receiver *receiver, const json_t *entry) {
   if (rc == OS_ERR_NOMEM) return os_fail_nomem(receiver->error);
   if (rc) return report_foreign(receiver, id, receipt, why.text);
   struct set *set = find_set(receiver, &message);
-  rc = set ? add_part(set, &message, receipt, receiver->error) : os_fail_nomem(receiver->error);
+  if (!set) {
+    os_letter_message_free(&message);
+    return os_fail_nomem(receiver->error);
+  }
+  rc = add_part(set, &message, receipt, receiver->error);
   os_letter_message_free(&message);
-  if (set && !set->count) { /* nothing to compare others with */
+  if (!set->count) { /* nothing to compare others with */
     unlink_set(receiver, set);
     free_set(set);
   } else if (!rc && set->count == (size_t)set->parts[0].total_parts) {
