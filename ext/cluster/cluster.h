@@ -111,10 +111,19 @@ int os_cluster_refresh(struct os_cluster *cluster, const char *name, struct os_e
 /* GET _count; query NULL or a JSON query object text. */
 int os_cluster_count(struct os_cluster *cluster, const char *name, const char *query, int64_t *count,
                      struct os_error *error);
-/* The same after a refresh: every document that was acknowledged counts. */
+/* The same after a refresh: every document that was acknowledged counts. A collection cannot be refreshed: there it is
+** what a search finds by now. */
 int os_cluster_count_all(struct os_cluster *cluster, const char *name, int64_t *count,
                          struct os_error *error);
-/* Health of one index: "green", "yellow", "red". */
+/* The same; a collection is asked again until it answers from least to most, for a minute and a half at most. */
+int os_cluster_count_between(struct os_cluster *cluster, const char *name, int64_t least, int64_t most,
+                             int64_t *count, struct os_error *error);
+/* Told, by its name, or as the probe found. */
+bool os_cluster_is_serverless(const struct os_cluster *cluster);
+/* Does it take documents with ids of ours? Collections of time series and of vectors do not. Writes nothing. `name`: an
+** index, or one that is not there yet; no alias. */
+int os_cluster_takes_ids(struct os_cluster *cluster, const char *name, bool *takes, struct os_error *error);
+/* Health of one index: "green", "yellow", "red". A collection has none to ask for: "green". */
 int os_cluster_health(struct os_cluster *cluster, const char *name, char out[16], struct os_error *error);
 /* Does the index refuse writes (index.blocks.write, read_only)? */
 int os_cluster_writes_blocked(struct os_cluster *cluster, const char *name, bool *blocked,
@@ -127,6 +136,13 @@ int os_cluster_allow_writes(struct os_cluster *cluster, const char *name, struct
 /* Wait until the changes that the cluster has accepted are made: a request of a process that died may
 ** still be on its way through. */
 int os_cluster_drain(struct os_cluster *cluster, struct os_error *error);
+/* Adds bulk actions that delete the documents whose ids follow *after ("" or NULL: all) and begin with prefix (""),
+** in the order of their ids, some thousands at most; *after becomes the last one's (os_free it), *count how many. */
+int os_cluster_deletions_after(struct os_cluster *cluster, const char *name, char **after, const char *prefix,
+                               struct os_buf *lines, int64_t *count, struct os_error *error);
+/* Carries them out; busy ones again. *deleted grows by those that were there. */
+int os_cluster_delete_documents(struct os_cluster *cluster, const char *name, const char *lines,
+                                int64_t *deleted, struct os_error *error);
 /* Primaries' counters from _stats: documents, deleted documents, operations ever indexed and deleted
 ** (to tell whether others write too). */
 struct os_index_stats {

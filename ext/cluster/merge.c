@@ -36,6 +36,8 @@ int os_cluster_merge_start(struct os_cluster *cluster, const struct os_merge_cal
 int os_cluster_merge_wait(struct os_cluster *cluster, const struct os_merge_call *call,
                           struct os_error *error) {
   static const int lost_patience[] = {504, 0}; /* a load balancer's; the merge goes on */
+  if (os_cluster_is_serverless(cluster))
+    return os_serverless_lacks("_forcemerge: it merges by itself", error);
   char *after = merge_path(call, false);
   json_t *answer = NULL;
   int status = 0;

@@ -24,6 +24,9 @@ int os_acknowledged(const json_t *answer, const char *what, struct os_error *err
 /* _shards.failed must be 0, else the counts and results of the answer are incomplete. */
 int os_all_shards(const json_t *answer, const char *what, struct os_error *error);
 
+/* serverless.c: OS_ERR_NOT_FOUND, "a collection of OpenSearch Serverless has no …". */
+int os_serverless_lacks(const char *what, struct os_error *error);
+
 /* An answer of the right status that is not what the API promises. */
 int os_odd_answer(const char *what, const json_t *answer, struct os_error *error);
 #endif

@@ -34,6 +34,17 @@ CHANGES = {
 }
 
 
+def test_documents_with_a_routing_are_replaced(box, plain, index):
+    """A document is deleted where its routing put it."""
+    plain.create(index, settings={"number_of_shards": 3})
+    docs = [{"n": i, "tenant": "t%d" % (i % 7)} for i in range(200)]
+    datasets.write(box / "p.ndjson", docs)
+    box.load("p.ndjson", index, mode="append", routing_field="tenant")
+    datasets.write(box / "p.ndjson", docs[:50])
+    box.load("p.ndjson", index, mode="resume", on_changed="replace", routing_field="tenant")
+    assert_exactly_once(plain, index, docs[:50])
+
+
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("how", ["error", "replace", "append"])
 def test_a_changed_file(loaded, plain, index, name, how):

@@ -37,12 +37,10 @@ static int ids_of(const char *text, struct os_buf *body, int64_t *last, int *hit
   return !rc && body->failed ? os_fail_nomem(error) : rc;
 }
 
-static int ask(struct os_live *live, const char *index, const char *after, const char *method,
-               const char *body, const char *type, json_t **answer, struct os_error *error) {
-  char *path = os_cluster_path(index, after);
+static int look_up(struct os_live *live, const char *ids, json_t **answer, struct os_error *error) {
+  char *path = os_cluster_path(live->request->source, "/_mget?_source=false");
   if (!path) return os_fail_nomem(error);
-  struct os_cluster_call call = {
-      .method = method, .path = path, .body = body, .content_type = type, .idempotent = true};
+  struct os_cluster_call call = {.method = "POST", .path = path, .body = ids, .idempotent = true};
   int rc = os_cluster_request(live->cluster, &call, NULL, answer, error);
   os_free(path);
   return rc;
@@ -73,21 +71,6 @@ static int list_missing(const json_t *asked, const json_t *answer, struct os_buf
   return lines->failed ? os_fail_nomem(error) : OS_OK;
 }
 
-static int delete_lines(struct os_live *live, const char *lines, struct os_error *error) {
-  json_t *answer = NULL;
-  int rc = ask(live, live->request->target, "/_bulk", "POST", lines, "application/x-ndjson", &answer, error);
-  const json_t *items = json_object_get(answer, "items");
-  for (size_t i = 0; !rc && i < json_array_size(items); i++) {
-    const json_t *item = json_object_get(json_array_get(items, i), "delete");
-    int64_t status = os_json_int(item, "status", 0);
-    if (status >= 300 && status != 404)
-      rc = os_fail(error, OS_ERR_REFUSED, "document '%s' of %s cannot be deleted: status %lld",
-                   os_json_string(item, "_id", ""), live->request->target, (long long)status);
-  }
-  json_decref(answer);
-  return rc;
-}
-
 static int reconcile_page(struct os_live *live, const char *text, int64_t *last, int *hits, int64_t *deleted,
                           struct os_error *error) {
   struct os_buf body, lines;
@@ -97,11 +80,11 @@ static int reconcile_page(struct os_live *live, const char *text, int64_t *last,
   os_buf_init(&lines, 0);
   int rc = ids_of(text, &body, last, hits, error);
   if (!rc && *hits) {
-    rc = ask(live, live->request->source, "/_mget?_source=false", "POST", body.data, NULL, &answer, error);
+    rc = look_up(live, body.data, &answer, error);
     if (!rc && !(asked = os_json_parse(body.data, body.len, 0, "ids", error))) rc = (int)error->code;
     if (!rc) rc = list_missing(asked, answer, &lines, &missing, error);
-    if (!rc && missing) rc = delete_lines(live, lines.data, error);
-    if (!rc) *deleted += missing;
+    if (!rc && missing)
+      rc = os_cluster_delete_documents(live->cluster, live->request->target, lines.data, deleted, error);
   }
   json_decref(asked);
   json_decref(answer);

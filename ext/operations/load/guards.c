@@ -110,6 +110,8 @@ static bool is_closed(struct os_load *load) {
 
 static int guard_health(struct os_load *load, struct os_error *error) {
   char health[16];
+  if (os_cluster_is_serverless(load->cluster))
+    return audit(load, "health", "skip", error, "the service keeps the health of a collection to itself");
   int rc = os_cluster_health(load->cluster, load->target.concrete, health, error);
   if (rc) return unknown_or_refuse(load, "health", error);
   if (!strcmp(health, "red") && is_closed(load)) {
@@ -131,6 +133,21 @@ static int read_mapping(struct os_load *load, struct os_error *error) {
   if (rc) return unknown_or_refuse(load, "mapping", error);
   load->shared->parse.mapping = load->shared->mapping;
   return audit(load, "mapping", "pass", error, "read; it decides the types of columns it knows");
+}
+
+/* Without ids of its own a record that is sent twice is there twice. */
+static int guard_ids(struct os_load *load, struct os_error *error) {
+  bool takes = true;
+  load->server_ids = !load->request->exactly_once;
+  if (load->request->dry_run || !os_cluster_is_serverless(load->cluster)) return OS_OK;
+  int rc = os_cluster_takes_ids(load->cluster, load->target.concrete, &takes, error);
+  if (rc) return unknown_or_refuse(load, "ids", error);
+  if (takes) return audit(load, "ids", "pass", error, "the collection takes ids");
+  load->server_ids = load->no_ids = true;
+  return audit(load, "ids", "unknown", error,
+               "the collection takes no ids of its clients: exactly_once is off, and a request whose answer "
+               "is lost may "
+               "leave its records there twice");
 }
 
 /* The index's counters are read before the count, and after it at the end: what others write between the two
@@ -163,6 +180,8 @@ int os_load_step_guards(struct os_load *load, struct os_error *error) {
   const char *write_index = target->resolved.write_index;
   snprintf(target->concrete, sizeof target->concrete, "%s",
            write_index[0] ? write_index : load->request->index);
+  rc = guard_ids(load, error);
+  if (rc) return rc;
   if (target->to_create) {
     target->count_before = load->figures->count_before = 0;
     return OS_OK;

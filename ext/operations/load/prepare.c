@@ -85,7 +85,7 @@ static int replace_changed(struct os_load *load, struct os_error *error) {
 /* The beginning of every computed id. */
 static int compute_prefixes(struct os_load *load, struct os_error *error) {
   int rc = OS_OK;
-  if (!load->request->exactly_once) return OS_OK;
+  if (load->server_ids) return OS_OK;
   for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
     struct os_source *source = &load->shared->list.sources[i];
     char fingerprint[OS_FINGERPRINT_TEXT];
@@ -129,11 +129,32 @@ static int add_rows(struct os_load *load, struct os_error *error) {
   return os_ledger_commit(load->ledger, error);
 }
 
+static int without_ids(struct os_load *load, struct os_error *error) {
+  const char *id_field = load->shared->parse.id_field;
+  size_t len = strlen(load->mode_why);
+  for (size_t i = 0; i < load->shared->list.count; i++) {
+    if (!load->files[i].carries_id) continue;
+    os_fail(error, OS_ERR_GUARD,
+            "this collection takes no ids of its clients, and %s carries the id field %s",
+            load->shared->list.sources[i].path, id_field ? id_field : "_id");
+    os_advise(
+        error,
+        "load it with {\"id_field\":null}, which leaves %s an ordinary member (_id itself cannot be one), or "
+        "into a search collection",
+        id_field ? id_field : "_id");
+    return os_job_guard_failed(load->job, "prepare", "ids", error);
+  }
+  snprintf(load->mode_why + len, sizeof load->mode_why - len,
+           "; exactly_once is off, since the collection takes no ids of its clients");
+  return OS_OK;
+}
+
 int os_load_step_prepare(struct os_load *load, struct os_error *error) {
   const struct os_load_request *request = load->request;
   snprintf(load->nonce, sizeof load->nonce, "%lld-%lld-%lld", (long long)load->job->number,
            (long long)load->session->pid, (long long)(os_clock_unix() * 1e6));
-  int rc = compute_prefixes(load, error);
+  int rc = load->no_ids ? without_ids(load, error) : OS_OK;
+  if (!rc) rc = compute_prefixes(load, error);
   load->figures->files = (int64_t)load->to_load;
   if (rc || request->dry_run) return rc;
   if (load->target.to_create) rc = create_index(load, error);
@@ -143,7 +164,10 @@ int os_load_step_prepare(struct os_load *load, struct os_error *error) {
                               request->path, error);
   if (!rc) rc = replace_changed(load, error);
   if (!rc) rc = add_rows(load, error);
-  if (!rc && request->tune_index) {
+  if (!rc && request->tune_index && os_cluster_is_serverless(load->cluster))
+    rc = os_job_audit(load->job, "prepare", "tune_index", "skip", false, error,
+                      "a collection sets refresh and replicas by itself");
+  else if (!rc && request->tune_index) {
     rc = os_tune_begin(load->job, load->cluster, load->target.concrete, load->target.uuid, error);
     load->tuned = !rc;
   }

@@ -8,60 +8,23 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/buffer.h"
-#include "base/json.h"
-#include "net/http.h"
 #include "pipeline/fingerprint.h"
 
-enum { PAGE = 5000 };
-
-/* Ids after `after` that begin with prefix, as lines of delete actions. *count: how many. */
-static int collect(struct os_load *load, const char *prefix, const char *after, struct os_buf *actions,
-                   size_t *count, struct os_error *error) {
-  char *path = os_cluster_path(load->target.concrete, "/_search?allow_partial_search_results=false");
-  char *body = os_mprintf("{\"size\":%d,\"_source\":false,\"sort\":[{\"_id\":{\"order\":\"asc\",\"unmapped_"
-                          "type\":\"keyword\"}}],\"query\":{\"match_all\":{}},"
-                          "\"search_after\":[\"%s\"]}",
-                          PAGE, after);
-  json_t *answer = NULL, *hit;
-  size_t i;
-  *count = 0;
-  struct os_cluster_call call = {
-      .method = "POST", .path = path, .body = body, .idempotent = true, .what = "search by _id"};
-  int rc =
-      path && body ? os_cluster_request(load->cluster, &call, NULL, &answer, error) : os_fail_nomem(error);
-  if (!rc && os_json_int(answer, "_shards/failed", 1) != 0)
-    rc = os_fail(error, OS_ERR_ANSWER, "a search over %s missed a shard", load->target.concrete);
-  if (!rc) {
-    json_array_foreach(os_json_at(answer, "hits/hits"), i, hit) {
-      const char *id = os_json_string(hit, "_id", "");
-      if (strncmp(id, prefix, OS_ID_PREFIX)) break;
-      os_buf_printf(actions, "{\"delete\":{\"_id\":\"%s\"}}\n", id);
-      ++*count;
-    }
+static int delete_all(struct os_load *load, const char *prefix, int64_t *deleted, struct os_error *error) {
+  struct os_buf lines;
+  int64_t count = 1;
+  char *after = os_strdup(prefix);
+  int rc = after ? OS_OK : os_fail_nomem(error);
+  os_buf_init(&lines, 0);
+  while (!rc && count) {
+    os_buf_clear(&lines);
+    rc = os_cluster_deletions_after(load->cluster, load->target.concrete, &after, prefix, &lines, &count,
+                                    error);
+    if (!rc && count)
+      rc = os_cluster_delete_documents(load->cluster, load->target.concrete, lines.data, deleted, error);
   }
-  if (!rc && actions->failed) rc = os_fail_nomem(error);
-  json_decref(answer);
-  os_free(path);
-  os_free(body);
-  return rc;
-}
-
-static int delete_page(struct os_load *load, const struct os_buf *actions, size_t count,
-                       struct os_error *error) {
-  char *path = os_cluster_path(load->target.concrete, "/_bulk?filter_path=errors,items.*.error&refresh=true");
-  json_t *answer = NULL;
-  struct os_cluster_call call = {.method = "POST",
-                                 .path = path,
-                                 .body = actions->data,
-                                 .body_len = actions->len,
-                                 .content_type = "application/x-ndjson",
-                                 .idempotent = true,
-                                 .what = "delete earlier documents"};
-  int rc = path ? os_cluster_request(load->cluster, &call, NULL, &answer, error) : os_fail_nomem(error);
-  if (!rc && os_json_bool(answer, "errors", true))
-    rc = os_fail(error, OS_ERR_REFUSED, "some of %zu earlier documents could not be deleted", count);
-  json_decref(answer);
-  os_free(path);
+  os_buf_free(&lines);
+  os_free(after);
   return rc;
 }
 
@@ -70,8 +33,7 @@ int os_load_replace(struct os_load *load, size_t i, struct os_error *error) {
   const struct os_load_file *file = &load->files[i];
   char prefix[OS_ID_PREFIX + 1];
   int64_t deleted = 0;
-  size_t count = 0;
-  if (file->carries_id || !load->request->exactly_once) {
+  if (file->carries_id || load->server_ids) {
     os_fail(error, OS_ERR_GUARD,
             "%s: its earlier documents do not have computed ids and cannot be told from others",
             source->path);
@@ -83,16 +45,7 @@ int os_load_replace(struct os_load *load, size_t i, struct os_error *error) {
   if (!rc)
     rc = os_job_audit(load->job, "prepare", "replace", "did", true, error,
                       "deleting the documents of the earlier content of %s (ids %s…)", source->path, prefix);
-  struct os_buf actions;
-  os_buf_init(&actions, 0);
-  while (!rc) { /* every page is deleted before the next is read, so each begins at the prefix again */
-    os_buf_clear(&actions);
-    rc = collect(load, prefix, prefix, &actions, &count, error);
-    if (rc || !count) break;
-    rc = delete_page(load, &actions, count, error);
-    deleted += (int64_t)count;
-  }
-  os_buf_free(&actions);
+  if (!rc) rc = delete_all(load, prefix, &deleted, error);
   if (deleted) load->deleted_some = true;
   load->deleted += deleted;
   if (rc) return rc;

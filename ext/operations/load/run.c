@@ -357,7 +357,7 @@ static int start(struct keeper *keeper, struct os_error *error) {
                                         .source_count = load->shared->list.count,
                                         .op = effective_op(load),
                                         .id_required = load->mode == OS_MODE_UPSERT,
-                                        .server_ids = !request->exactly_once,
+                                        .server_ids = load->server_ids,
                                         .create_only = load->target.data_stream,
                                         .external_version = load->shared->parse.version_field != NULL,
                                         .version_type = request->version_type,
