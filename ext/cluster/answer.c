@@ -174,6 +174,8 @@ int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, 
   if (!error) error = &scratch;
   int rc = os_cluster_answer_error(status, content_type, body, len, what, error);
   bool is_main = !endpoint->name || !strcmp(endpoint->name, "main");
+  if (status == 404 && endpoint->serverless && !len)
+    os_advise(error, "a collection of OpenSearch Serverless has no such operation");
   if (endpoint->auth == OS_AUTH_IAM) {
     if (status == 401 || status == 403) advise_signed(endpoint, error);
   } else if (status == 401 && endpoint->auth == OS_AUTH_NONE) {

@@ -39,10 +39,11 @@ static int read_root(struct os_cluster *cluster, const json_t *root, struct os_c
 static int confirm_serverless(struct os_cluster *cluster, struct os_capabilities *caps,
                               struct os_error *error) {
   static const int allowed[] = {401, 403, 0};
+  bool told = cluster->endpoint->serverless;
   struct os_cluster_call call = {.method = "GET",
                                  .path = "/_cat/indices?format=json",
                                  .idempotent = true,
-                                 .allowed = allowed,
+                                 .allowed = told ? NULL : allowed,
                                  .what = "GET /_cat/indices"};
   json_t *answer = NULL;
   int status = 0;
@@ -51,7 +52,7 @@ static int confirm_serverless(struct os_cluster *cluster, struct os_capabilities
   int rc = os_cluster_request(cluster, &call, &status, &answer, &why);
   bool confirmed = rc == OS_OK && (json_is_array(answer) || (json_is_object(answer) && status >= 400));
   json_decref(answer);
-  if (rc == OS_ERR_INTERRUPTED || rc == OS_ERR_NOMEM) {
+  if (rc && (told || rc == OS_ERR_INTERRUPTED || rc == OS_ERR_NOMEM)) {
     if (error) *error = why;
     return rc;
   }

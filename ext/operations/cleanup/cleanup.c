@@ -49,6 +49,9 @@ static int guard_target(struct os_job *job, struct os_cluster *cluster,
 static int guard_health(struct os_job *job, struct os_cluster *cluster, const char *index,
                         struct os_error *error) {
   char health[16];
+  if (os_cluster_is_serverless(cluster))
+    return os_job_audit(job, "cleanup", "health", "skip", false, error,
+                        "the service keeps the health of a collection to itself");
   int rc = os_cluster_health(cluster, index, health, error);
   if (rc == OS_ERR_FORBIDDEN) {
     char text[OS_ERROR_TEXT];
@@ -80,19 +83,14 @@ static int count(struct os_job *job, struct os_cluster *cluster, const struct os
   return os_job_audit(job, "cleanup", "count", "pass", false, error, "%lld documents", (long long)*documents);
 }
 
-static int count_left(struct os_cluster *cluster, const char *index, int64_t *left, struct os_error *error) {
-  int rc = os_cluster_refresh(cluster, index, error);
-  return rc ? rc : os_cluster_count(cluster, index, NULL, left, error);
-}
-
 /* Where what is left cannot be counted, the answer of the deletion itself has to do. */
 int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
                            const struct os_cleanup_request *request, struct os_error *error) {
   int64_t left = 0;
-  int rc = count_left(cluster, request->index, &left, error);
+  int rc = os_cluster_count_between(cluster, request->index, 0, 0, &left, error);
   if (rc && rc != OS_ERR_INTERRUPTED) { /* a stumble is no verdict */
     os_error_clear(error);
-    rc = count_left(cluster, request->index, &left, error);
+    rc = os_cluster_count_between(cluster, request->index, 0, 0, &left, error);
   }
   if (rc == OS_ERR_FORBIDDEN && request->allow_unverified) {
     os_error_clear(error);
@@ -235,6 +233,8 @@ int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct 
   result->way = choose(request, result,
                        request->forget_versions &&
                            remembers_versions(cluster, request->index, result->documents_before));
+  if (os_cluster_is_serverless(cluster)) /* no blocks and no clones, without which nothing is made anew */
+    result->way = result->documents_before ? "delete" : "nothing";
   rc = tell_choice(job, request, result, error);
   if (!rc && request->dry_run) rc = take_samples(job, cluster, request->index, &result->samples, error);
   if (rc || request->dry_run) goto done;

@@ -83,6 +83,28 @@ static int delete_round(struct deletion *d, struct os_error *error) {
   return rc;
 }
 
+/* The twin for a collection, which has no _delete_by_query: all ids, page by page. */
+static int delete_by_id(struct deletion *d, struct os_error *error) {
+  struct os_buf lines;
+  int64_t count = 1;
+  char *after = NULL;
+  int rc = OS_OK;
+  os_buf_init(&lines, 0);
+  while (!rc && count) {
+    os_buf_clear(&lines);
+    rc = os_cluster_deletions_after(d->cluster, d->index, &after, "", &lines, &count, error);
+    if (!rc && count) rc = os_cluster_delete_documents(d->cluster, d->index, lines.data, &d->deleted, error);
+  }
+  os_buf_free(&lines);
+  os_free(after);
+  d->again = worth_a_round(rc, error);
+  return rc;
+}
+
+static int empty_round(struct deletion *d, struct os_error *error) {
+  return os_cluster_is_serverless(d->cluster) ? delete_by_id(d, error) : delete_round(d, error);
+}
+
 /* ---- what is left of deleted documents ---------------------------------------------------------- */
 
 /* *share: deleted ones of what Lucene holds; -1: it cannot be read. */
@@ -154,13 +176,14 @@ int os_cleanup_delete(struct os_job *job, struct os_cluster *cluster,
                       const struct os_cleanup_request *request, struct os_cleanup_result *result,
                       struct os_error *error) {
   struct deletion d = {.job = job, .cluster = cluster, .index = request->index};
-  int rc = delete_round(&d, error);
+  int rc = empty_round(&d, error);
   for (int round = 1; round < ROUNDS && d.again && rc != OS_ERR_INTERRUPTED; round++) {
     os_error_clear(error);
-    rc = delete_round(&d, error);
+    rc = empty_round(&d, error);
   }
   result->deleted = d.deleted;
   if (rc && !error->advice[0])
     os_advise(error, "what is deleted is deleted; the same call again deletes the rest");
-  return rc || request->no_expunge ? rc : expunge(&d, error);
+  if (rc || request->no_expunge || os_cluster_is_serverless(cluster)) return rc;
+  return expunge(&d, error);
 }

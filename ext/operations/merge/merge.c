@@ -236,6 +236,11 @@ static int measure(struct os_job *job, struct os_cluster *cluster, const char *i
 int os_merge_run(struct os_job *job, struct os_cluster *cluster, const struct os_merge_request *request,
                  struct os_merge_result *result, struct os_error *error) {
   memset(result, 0, sizeof *result);
+  if (os_cluster_is_serverless(cluster)) {
+    os_fail(error, OS_ERR_GUARD,
+            "a collection of OpenSearch Serverless merges by itself: it has no _forcemerge");
+    return refuse(job, "index", error);
+  }
   int rc = guard_index(job, cluster, request->index, error);
   if (!rc) rc = measure(job, cluster, request->index, &result->before, error);
   if (!rc) rc = guard_quiet(job, cluster, request, error);

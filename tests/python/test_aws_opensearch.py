@@ -1,0 +1,213 @@
+"""OpenSearch behind IAM and OpenSearch Serverless: in front of the node stands a server that recomputes each signature, and for
+Serverless lets through what the service has (tests/servers). OS_TEST_SIGNED=es runs all other tests in this way."""
+import json
+from urllib.parse import quote
+
+import pytest
+
+import datasets
+from harness.aws import LONG_KEY, SESSION_KEY
+from harness.checker import assert_exactly_once
+from harness.refusal import refusal
+from proxy import Proxy
+
+DOCS = [{"_id": "d%d" % i, "name": "é + %% ' \"%d" % i, "n": i} for i in range(3000)]
+BY_ID = {doc["_id"]: {k: v for k, v in doc.items() if k != "_id"} for doc in DOCS}
+PLAIN = [{k: v for k, v in doc.items() if k != "_id"} for doc in DOCS]
+
+
+@pytest.fixture(scope="module")
+def es(plain, aws_servers):
+    yield aws_servers.proxy("iam-es", plain.url, "es")
+    aws_servers.stop("iam-es")
+
+
+@pytest.fixture(scope="module", params=["search"])
+def aoss(plain, aws_servers, request):
+    yield aws_servers.proxy("aoss", plain.url, "aoss", "--collection", request.param)
+    aws_servers.stop("aoss")
+
+
+@pytest.fixture(scope="module", params=["timeseries", "vectorsearch"])
+def no_ids(plain, aws_servers, request):
+    yield aws_servers.proxy("no-ids", plain.url, "aoss", "--collection", request.param)
+    aws_servers.stop("no-ids")
+
+
+def signed(box, url, keys=LONG_KEY, **more):
+    settings = {"OPENSEARCH_ENDPOINT": url, "OPENSEARCH_AUTH": "iam", "AWS_REGION": "us-east-1", **keys, **more}
+    box.env.update(settings)
+    box.shell.env.update(settings)
+    return box
+
+
+def serverless(box, url):
+    return signed(box, url, OPENSEARCH_AUTH="auto", OPENSEARCH_SERVERLESS="true")
+
+
+@pytest.fixture
+def files(box):
+    datasets.write(box / "ids.ndjson", DOCS)
+    datasets.write(box / "plain.ndjson", PLAIN)
+    return box
+
+
+# ---- IAM ------------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("keys", [LONG_KEY, SESSION_KEY], ids=["long-term", "session"])
+def test_everything_is_signed(files, es, plain, index, keys):
+    es.control("/__sigv4/reset")
+    box = signed(files, es.url, keys)
+    assert box.run("os_ping")["response"]["auth"] == "iam"
+    box.load("ids.ndjson", index, create=True)
+    assert_exactly_once(plain, index, BY_ID)
+    box.run("os_cleanup", index)
+    assert plain.count(index) == 0
+    stats = es.control("/__sigv4/stats", "GET")
+    assert stats["accepted"] > 10 and not stats["rejected"], stats
+
+
+@pytest.mark.parametrize("name", ["a b", "é", "p+q", "100%", "x&y=z", "semi;colon", "a'b\"c", "~.-_"])
+def test_names_of_every_kind(box, es, plain, index, name):
+    """Ids go into paths, and so into the signature."""
+    signed(box, es.url)
+    box.run("os_create_index", index, {})
+    path = "/%s/_doc/%s" % (index, quote(name, safe=""))
+    assert box.one("SELECT os_request('PUT', ?, ?)", path + "?refresh=true", '{"n":1}')
+    assert json.loads(box.one("SELECT os_request('GET', ?)", path))["_id"] == name
+    found = json.loads(box.one("SELECT os_request('GET', ?)", "/%s/_search?q=n:1&filter_path=hits.hits._id" % index))
+    assert found == {"hits": {"hits": [{"_id": name}]}}
+
+
+@pytest.mark.parametrize("ahead", [4000, -4000])
+def test_a_wrong_clock_is_corrected_once(files, es, plain, index, ahead):
+    box = signed(files, es.url)
+    try:
+        es.control("/__sigv4/skew?seconds=%d" % ahead)
+        box.load("ids.ndjson", index, create=True)
+        rejected = es.control("/__sigv4/stats", "GET")["rejected"]
+        assert_exactly_once(plain, index, BY_ID)
+        assert box.run("os_ping")
+        assert es.control("/__sigv4/stats", "GET")["rejected"] == rejected
+    finally:
+        es.control("/__sigv4/reset")
+
+
+def test_repeated_requests_are_signed_anew(files, es, plain, index):
+    """Answers are lost and requests refused as busy; none that is sent again may carry its first signature for long."""
+    with Proxy(es.url, seed=7) as proxy:
+        box = signed(files, proxy.url)
+        proxy.rule("status", on=r"POST /\S*_bulk", status=429, times=2)
+        proxy.rule("cut_after", on=r"POST /\S*_bulk", skip=1, times=2)
+        box.load("plain.ndjson", index, create=True, batch_size=200)
+        assert box.job()["retries"] >= 3
+    assert plain.count(index) == len(PLAIN)
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"AWS_SECRET_ACCESS_KEY": "another"}, ["does not match the signature", "AWS_SECRET_ACCESS_KEY does not belong"]),
+    ({"AWS_ACCESS_KEY_ID": "AKIDNOBODY"}, ["is invalid", "does not know the access key"]),
+    ({"AWS_REGION": "eu-west-1"}, ["valid region", "set AWS_REGION"]),
+    ({"OPENSEARCH_SERVERLESS": "true"}, ["403", "data access policy"]),
+    ({"AWS_SECRET_ACCESS_KEY": ""}, ["AWS_SECRET_ACCESS_KEY", "logging in to"]),
+    ({"AWS_REGION": ""}, ["region of AWS is not known", "AWS_REGION"]),
+])
+def test_what_is_wrong_is_said(box, es, settings, words):
+    signed(box, es.url, **settings)
+    out = box.fails("SELECT os_ping();", *words)
+    assert LONG_KEY["AWS_SECRET_ACCESS_KEY"] not in out.err + out.out
+
+
+def test_a_named_cluster(box, es):
+    box.env.update(LONG_KEY)
+    box.run("os_connect", "aws", {"endpoint": es.url, "auth": "iam", "aws_region": "us-east-1"})
+    assert box.run("os_ping", "aws")["response"]["auth"] == "iam"
+    assert box.one("SELECT auth FROM os_connections WHERE name = 'aws'") == "iam"
+    box.run("os_connect", "elsewhere", {"endpoint": es.url, "auth": "iam", "aws_region": "eu-west-1"})
+    with refusal("valid region"):
+        box.run("os_ping", "elsewhere")
+
+
+def test_no_secret_in_the_log(files, es, index):
+    box = signed(files, es.url, SESSION_KEY, LOG_LEVEL="DEBUG", LOG_FILE="log")
+    box.load("ids.ndjson", index, create=True)
+    text = (files / "log").read_text() + box.db.execute("SELECT group_concat(quote(detail)) FROM os_audit").fetchone()[0]
+    assert "_bulk" in text
+    assert SESSION_KEY["AWS_SECRET_ACCESS_KEY"] not in text and SESSION_KEY["AWS_SESSION_TOKEN"] not in text
+
+
+# ---- Serverless -------------------------------------------------------------------------------------------------------------
+def test_a_collection_is_recognised(box, aoss):
+    serverless(box, aoss.url)
+    ping = box.run("os_ping")["response"]
+    assert ping["serverless"] and ping["distribution"] == "serverless" and ping["auth"] == "iam"
+
+
+@pytest.mark.parametrize("name, mode", [("ids", "upsert"), ("plain", "append"), ("plain", "fresh")])
+def test_loads_into_a_collection(files, aoss, plain, index, name, mode):
+    """Nothing refreshes a collection: counting waits until what was sent can be found."""
+    box = serverless(files, aoss.url)
+    box.run("os_create_index", index, {})
+    done = box.load(name + ".ndjson", index, mode=mode)["response"]
+    assert done["verified"] and done["count_after"] == len(DOCS)
+    again = box.load(name + ".ndjson", index, mode="upsert" if name == "ids" else "fresh")["response"]
+    assert again["verified"] and again["count_after"] == len(DOCS)
+    assert not [d for d in aoss.decisions() if "_refresh" in d["target"] and index in d["target"]]
+    assert plain.count(index) == len(DOCS)
+
+
+def test_answers_lost_on_the_way_to_a_collection(files, aoss, plain, index):
+    with Proxy(aoss.url, seed=3) as proxy:
+        box = serverless(files, proxy.url)
+        proxy.rule("cut_after", on=r"POST /\S*_bulk", skip=2, times=3)
+        assert box.load("plain.ndjson", index, create=True, batch_size=300)["response"]["verified"]
+    assert plain.count(index) == len(PLAIN)
+
+
+def test_a_collection_is_emptied(files, aoss, plain, index):
+    box = serverless(files, aoss.url)
+    box.load("ids.ndjson", index, create=True)
+    plain.call("PUT", "/%s/_doc/routed?routing=r7" % index, {"n": 1})
+    plain.call("POST", "/%s/_refresh" % index)
+    done = box.run("os_cleanup", index)["response"]
+    assert done["way"] == "delete" and done["deleted"] == len(DOCS) + 1
+    assert plain.count(index) == 0
+
+
+def test_an_alias_moves_in_a_collection(files, aoss, plain, index):
+    box = serverless(files, aoss.url)
+    for name in ("-a", "-b"):
+        box.load("ids.ndjson", index + name, create=True)
+    plain.call("POST", "/_aliases", {"actions": [{"add": {"index": index + "-a", "alias": index}}]})
+    box.run("os_switch_alias", index, index + "-a", index + "-b")
+    assert list(plain.get("/_alias/" + index)) == [index + "-b"]
+
+
+@pytest.mark.parametrize("statement, words", [
+    ("os_reindex('a', 'b')", "Serverless has no _reindex"),
+    ("os_force_merge('a')", "Serverless"),
+])
+def test_what_a_collection_has_not(box, aoss, statement, words):
+    serverless(box, aoss.url)
+    box.fails("SELECT %s;" % statement, words)
+
+
+def test_a_collection_without_ids(files, no_ids, plain, index):
+    """Time series and vectors: exactly-once is off, and the result says so; ids of the files' own are refused before anything is
+    sent."""
+    box = serverless(files, no_ids.url)
+    done = box.load("plain.ndjson", index, create=True)["response"]
+    assert "exactly_once is off" in done["mode_reason"] and done["verified"]
+    assert plain.count(index) == len(PLAIN)
+    box.load_fails("ids.ndjson", index, "takes no ids", "ids.ndjson", mode="upsert")
+    assert plain.count(index) == len(PLAIN)
+
+
+def test_doubles_in_a_collection_without_ids_are_counted(files, no_ids, plain, index):
+    with Proxy(no_ids.url, seed=3) as proxy:
+        box = serverless(files, proxy.url)
+        # the first two bulk requests: the question whether ids are taken, and a batch of 300
+        proxy.rule("cut_after", on=r"POST /\S*_bulk", skip=1, times=1)
+        done = box.load("plain.ndjson", index, create=True, batch_size=300)["response"]
+    plain.call("POST", "/%s/_refresh" % index)
+    twice = plain.count(index) - len(PLAIN)
+    assert twice == 300 and not done["verified"] and "as many as 300 records may be there twice" in done["unverified"]
