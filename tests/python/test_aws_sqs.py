@@ -485,3 +485,14 @@ def test_killed_while_it_sends(sender, faulty, queue, index):
     there = Elsewhere(sender)
     result = there.receive()["response"]
     assert (result["sets"], result["added"], result["already"]) == (2, 2, 2)
+
+
+def test_many_are_sent_while_the_load_goes_on(sender, queue, index):
+    """12,000 refused records: the first messages are there before the last batch is."""
+    lines = ["id,quantity"] + ["%d,%s" % (i, "bad" if i % 2 else i) for i in range(24000)]
+    response = load(sender, index, "\n".join(lines) + "\n", batch_size=1000)["response"]["queue"]
+    assert response["records"] == 12000 and "unsent_because" not in response
+    steps = [row["detail"] for row in sender.audit() if row["check_name"] == "queue" and row["verdict"] == "did"]
+    assert len(steps) == 3 and steps[-1].startswith("12000 refused records sent")
+    there = Elsewhere(sender)
+    assert there.receive()["response"]["added"] == 12000 and queue.size() == (0, 0)

@@ -6,6 +6,8 @@
 #include "config/settings.h"
 #include "operations/dlq/dlq.h"
 
+enum { GATHERED = 5000 /* refused records: a few megabytes, a second or two of sending */ };
+
 static bool is_enabled(const struct os_load *load) {
   return os_settings_bool(load->session->settings, OS_SET_DLQ);
 }
@@ -42,6 +44,7 @@ void os_load_send_letters(struct os_load *load) {
   os_error_clear(&trouble);
   os_error_clear(&ignored);
   letters->tried = true;
+  letters->refused = load->figures->documents_failed;
   int rc = send_all(load, &result, &trouble);
   letters->records += result.records;
   letters->messages += result.messages;
@@ -63,6 +66,12 @@ void os_load_send_letters(struct os_load *load) {
   os_job_audit(load->job, "finish", "queue", "unknown", false, &ignored,
                "%lld refused records sent, others wait for os_dlq_send(%lld): %.1500s",
                (long long)letters->records, (long long)load->job->number, letters->why);
+}
+
+void os_load_gather_letters(struct os_load *load) {
+  const struct os_load_letters *letters = &load->letters;
+  if (letters->why[0] || load->figures->documents_failed - letters->refused < GATHERED) return;
+  os_load_send_letters(load);
 }
 
 void os_load_report_letters(const struct os_load *load, json_t *response, char *text, size_t size) {

@@ -104,7 +104,8 @@ struct os_load_shared {
 struct os_load_letters { /* what went to the queue for dead letters */
   bool tried;
   int64_t records, messages, truncated;
-  char why[1024]; /* some were not sent; "" when all were */
+  int64_t refused; /* so many there were when it was tried last */
+  char why[1024];  /* some were not sent; "" when all were */
 };
 
 struct os_load { /* one load under way; parts are filled step by step */

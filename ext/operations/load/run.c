@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "operations/load/load.h"
 #include "operations/load/inspect.h"
+#include "operations/load/letters.h"
 #include "operations/load/recognise.h"
 #include "operations/load/refusals.h"
 #include "operations/progress.h"
@@ -223,8 +224,10 @@ static void take_batch(struct keeper *keeper, struct os_batch *batch) {
     stop_for(keeper, &error, 0); /* what cannot be written down must not be sent */
   else if (fault.code)
     stop_for(keeper, &fault, FAULT_GRACE);
-  else
+  else {
     check_refusals(keeper);
+    if (!keeper->stop.code) os_load_gather_letters(keeper->load);
+  }
 }
 
 static void obey(struct keeper *keeper) {
