@@ -33,27 +33,25 @@ void os_aws_close(struct os_aws *aws) {
 
 /* ---- where a service is ---- */
 
-/* The setting that holds the address, or -1 when AWS's own is meant. */
-static int address_setting(const struct os_aws *aws, enum os_aws_service service) {
-  int own = service == OS_AWS_S3    ? OS_SET_AWS_ENDPOINT_URL_S3
-            : service == OS_AWS_SQS ? OS_SET_AWS_ENDPOINT_URL_SQS
-                                    : OS_SET_AWS_ENDPOINT_URL_STS;
-  if (os_settings_get(aws->settings, (enum os_setting_id)own)) return own;
-  return os_settings_get(aws->settings, OS_SET_AWS_ENDPOINT_URL) ? (int)OS_SET_AWS_ENDPOINT_URL : -1;
+/* What gave a service's address, for messages. */
+static const char *address_name(const struct os_aws *aws, enum os_aws_service service) {
+  enum os_setting_id own = service == OS_AWS_S3    ? OS_SET_AWS_ENDPOINT_URL_S3
+                           : service == OS_AWS_SQS ? OS_SET_AWS_ENDPOINT_URL_SQS
+                                                   : OS_SET_AWS_ENDPOINT_URL_STS;
+  if (os_settings_get(aws->settings, own)) return os_setting_info(own)->name;
+  if (os_settings_get(aws->settings, OS_SET_AWS_ENDPOINT_URL))
+    return os_setting_info(OS_SET_AWS_ENDPOINT_URL)->name;
+  return "endpoint_url of the profile";
 }
 
 static int fill_address(const struct os_aws *aws, enum os_aws_service service, const char *region,
                         struct os_endpoint *endpoint, bool *custom) {
   const char *name = os_aws_service_name(service);
-  int setting = address_setting(aws, service);
-  *custom = setting >= 0;
+  const char *url = os_credentials_address(aws->credentials, name);
+  *custom = url != NULL;
   if (*custom) {
-    const char *url = os_settings_get(aws->settings, (enum os_setting_id)setting);
-    size_t len = strlen(url);
-    while (len && url[len - 1] == '/')
-      len--;
-    endpoint->setting = os_setting_info((enum os_setting_id)setting)->name;
-    endpoint->url = os_strndup(url, len);
+    endpoint->setting = address_name(aws, service);
+    endpoint->url = os_strdup(url);
   } else {
     endpoint->setting = "AWS_REGION";
     endpoint->url =
@@ -64,7 +62,7 @@ static int fill_address(const struct os_aws *aws, enum os_aws_service service, c
 }
 
 static int fill_transport(const struct os_aws *aws, struct os_endpoint *endpoint) {
-  const char *bundle = os_settings_get(aws->settings, OS_SET_CA_BUNDLE);
+  const char *bundle = os_credentials_ca_bundle(aws->credentials);
   endpoint->auth = OS_AUTH_NONE;
   endpoint->verify_ssl = os_settings_bool(aws->settings, OS_SET_VERIFY_SSL);
   endpoint->verify_hostname = os_settings_bool(aws->settings, OS_SET_VERIFY_HOSTNAME);

@@ -117,10 +117,11 @@ static int find_region(struct os_addresses *out, const struct os_settings *setti
   return out->region ? OS_OK : os_fail_nomem(error);
 }
 
-static int find_ca_bundle(struct os_addresses *out, const struct os_profiles *profiles, const char *profile,
-                          struct os_error *error) {
+static int find_ca_bundle(struct os_addresses *out, const struct os_settings *settings,
+                          const struct os_profiles *profiles, const char *profile, struct os_error *error) {
   const char *bundle = variable("AWS_CA_BUNDLE");
   if (!bundle && profile) bundle = os_profiles_get(profiles, profile, "ca_bundle");
+  if (!bundle) bundle = os_settings_get(settings, OS_SET_CA_BUNDLE);
   out->ca_bundle = os_strdup(bundle);
   return bundle && !out->ca_bundle ? os_fail_nomem(error) : OS_OK;
 }
@@ -133,7 +134,7 @@ int os_addresses_find(struct os_addresses *out, const struct os_settings *settin
                  (profile && is_true(os_profiles_get(profiles, profile, ignore)));
   memset(out, 0, sizeof *out);
   int code = find_region(out, settings, profiles, profile, region, error);
-  if (!code) code = find_ca_bundle(out, profiles, profile, error);
+  if (!code) code = find_ca_bundle(out, settings, profiles, profile, error);
   for (int i = 0; !code && i < OS_ADDRESS_COUNT; i++) {
     struct found found = find_address((enum os_address)i, settings, profiles, profile);
     if (!ignored || found.is_option) code = copy_address(&out->configured[i], &found, error);

@@ -19,7 +19,7 @@ enum os_address {
 struct os_addresses {
   char *region;                       /* NULL: none is named */
   char *configured[OS_ADDRESS_COUNT]; /* without '/' at the end; NULL: AWS's own */
-  char *ca_bundle;                    /* of AWS_CA_BUNDLE or the profile; or NULL */
+  char *ca_bundle;                    /* of AWS_CA_BUNDLE, the profile, CA_BUNDLE; or NULL */
 };
 
 /* profile: NULL or one that is not there: none. region: in place of the settings', or NULL. */
