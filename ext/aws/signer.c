@@ -111,7 +111,8 @@ static int compose(const struct aws_signer *signer, const struct os_aws_keys *ke
     goto done;
   }
   if (!os_sigv4_hash(input->body ? input->body : "", input->body_len, hash)) {
-    rc = os_fail(error, OS_ERR_INTERNAL, "OpenSSL cannot compute SHA-256, so the request cannot be signed");
+    rc = os_fail(error, OS_ERR_INTERNAL,
+                 "OpenSSL cannot compute SHA-256 (out of memory?), so the request cannot be signed");
     goto done;
   }
   bool fits = add(&headers, "host", 4, target.host) && add(&headers, "x-amz-date", 10, date);

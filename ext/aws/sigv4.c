@@ -28,7 +28,8 @@ bool os_sigv4_hash(const void *data, size_t len, char out[OS_SIGV4_HASH]) {
 }
 
 static int no_digest(struct os_error *error) {
-  return os_fail(error, OS_ERR_INTERNAL, "OpenSSL cannot compute SHA-256, so the request cannot be signed");
+  return os_fail(error, OS_ERR_INTERNAL,
+                 "OpenSSL cannot compute SHA-256 (out of memory?), so the request cannot be signed");
 }
 
 /* "20150830/us-east-1/es/aws4_request" */
