@@ -32,7 +32,7 @@ class Versions:
             cluster.create(name, FIELDS, settings={"refresh_interval": "7s", "index.mapping.total_fields.limit": 77}, aliases={name + "_other": {"filter": FILTER}})
             cluster.bulk_put(name, documents(count))
         self.uuids = [cluster.uuid(name) for name in self.names]
-        self.trigger = {"opensearch_endpoint": url or cluster.url, "index_pattern": "^(.+)_v(\\d+)$",
+        self.trigger = {"opensearch_endpoint": url or box.env["OPENSEARCH_ENDPOINT"], "index_pattern": "^(.+)_v(\\d+)$",
                         "index_replacement": "\\1_v{{next_version}}", "alias_name": "{{index_base}}_current", "indices": self.names}
 
     def run(self, trigger=None, **options):
