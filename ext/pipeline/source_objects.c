@@ -55,7 +55,8 @@ static bool is_hidden(const char *name) {
 static bool is_wanted(const struct walk *walk, const char *key) {
   size_t len = strlen(key);
   if (!len || key[len - 1] == '/') return false; /* stands for a folder */
-  if (walk->pattern) return os_glob_match(walk->pattern, key);
+  if (walk->pattern)
+    return os_glob_match(walk->pattern, key) && (!is_hidden(key) || is_hidden(walk->pattern));
   return !is_hidden(key + walk->prefix_len) && os_source_is_data(key);
 }
 
@@ -167,7 +168,7 @@ int os_source_add_objects(struct os_source_list *list, struct os_s3 *s3, const c
   if (rc) return rc;
   size_t len = strlen(key);
   if (!len || key[len - 1] == '/') return add_prefix(list, s3, name, key, NULL, key, error);
-  rc = os_s3_head(s3, name, key, &found, &object, &bucket, error);
+  rc = os_s3_look(s3, name, key, &found, &object, &bucket, error);
   if (!rc && found) {
     rc = add_object(list, bucket, &object, error);
   } else if (!rc && os_glob_is_pattern(key)) {

@@ -252,22 +252,32 @@ static int ask(struct os_s3 *s3, struct os_s3_bucket *bucket, const struct quest
   return rc;
 }
 
-/* ---- head ---- */
+/* ---- one object ---- */
+
+/* A number of a header, from behind its last '/' on: "bytes 0-0/123" or "123". */
+static bool read_size(const char *text, size_t len, uint64_t *size) {
+  char digits[24] = "";
+  int64_t number = 0;
+  size_t at = len;
+  while (at && text[at - 1] != '/')
+    at--;
+  if (len - at >= sizeof digits) return false;
+  memcpy(digits, text + at, len - at);
+  if (!os_parse_int(digits, &number) || number < 0) return false;
+  *size = (uint64_t)number;
+  return true;
+}
 
 static int read_headers(const struct os_http_call *call, const char *key, struct os_s3_object *object,
                         struct os_error *error) {
   size_t len = 0, etag_len = 0, date_len = 0;
-  const char *length = os_http_header(call, "content-length", &len);
+  const char *size = os_http_header(call, call->status == 206 ? "content-range" : "content-length", &len);
   const char *etag = os_http_header(call, "etag", &etag_len);
   const char *date = os_http_header(call, "last-modified", &date_len);
-  char digits[24] = "";
-  int64_t size = -1;
   double seconds = 0;
-  if (length && len < sizeof digits) memcpy(digits, length, len);
-  if (!os_parse_int(digits, &size) || size < 0 || !etag || !date ||
+  if (!size || !read_size(size, len, &object->size) || !etag || !date ||
       !os_s3_parse_date(date, date_len, &seconds))
     return os_fail(error, OS_ERR_ANSWER, "the answer about %s lacks its size, its ETag or its date", key);
-  object->size = (uint64_t)size;
   object->modified_ns = (int64_t)seconds * 1000000000;
   object->key = os_strdup(key);
   object->etag = os_s3_plain_etag(etag, etag_len);
@@ -276,35 +286,32 @@ static int read_headers(const struct os_http_call *call, const char *key, struct
   return os_fail_nomem(error);
 }
 
-/* The answer to HEAD has no body, so it does not say why: GET does. *error is filled already; it is kept
-** when GET has nothing to add. */
-static void ask_why(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *key, struct os_error *error) {
-  struct question question = {
-      .method = "GET", .key = key, .action = "s3:GetObject", .about = key, .first_byte = true};
-  struct os_http_call call;
-  struct os_aws_fault fault;
-  struct os_error why;
-  os_error_clear(&why);
-  if (ask(s3, bucket, &question, &call, &fault, &why) && fault.code[0]) *error = why;
-  os_http_call_free(&call);
-}
-
-int os_s3_head(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
+/* By its first byte: an answer to HEAD has no body, so it cannot say why there is none. Of an empty object
+** there is no first byte (416). */
+int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
                struct os_s3_object *object, struct os_s3_bucket **bucket, struct os_error *error) {
   struct os_http_call call;
   struct os_aws_fault fault;
-  struct question question = {.method = "HEAD", .key = key, .action = "s3:GetObject", .about = key};
+  struct question question = {
+      .method = "GET", .key = key, .action = "s3:GetObject", .about = key, .first_byte = true};
   memset(object, 0, sizeof *object);
   *found = false;
   *bucket = NULL;
   int rc = find_bucket(s3, bucket_name, bucket, error);
   if (rc) return rc;
   rc = ask(s3, *bucket, &question, &call, &fault, error);
-  if (rc && call.status == 404) { /* without a body: of the object, or of the bucket */
+  if (rc && call.status == 416) {
+    os_http_call_free(&call);
+    os_error_clear(error);
+    question.method = "HEAD";
+    question.first_byte = false;
+    rc = ask(s3, *bucket, &question, &call, &fault, error);
+  }
+  if (rc && call.status == 404 && strcmp(fault.code, "NoSuchBucket") != 0) {
     os_error_clear(error);
     rc = OS_OK;
-  } else if (rc == OS_ERR_FORBIDDEN || rc == OS_ERR_REFUSED) {
-    ask_why(s3, *bucket, key, error);
+  } else if (rc && !strcmp(fault.code, "InvalidObjectState")) {
+    rc = archived(*bucket, key, error);
   } else if (!rc) {
     rc = read_headers(&call, key, object, error);
     *found = !rc;

@@ -38,7 +38,7 @@ int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const
 void os_s3_close(struct os_s3 *s3);
 
 /* Is there an object of this key? *found; then *object is filled (free it) and *bucket a reference. */
-int os_s3_head(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
+int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
                struct os_s3_object *object, struct os_s3_bucket **bucket, struct os_error *error);
 
 /* Every object whose key begins with prefix, in order of keys (UTF-8), page by page; with a delimiter also

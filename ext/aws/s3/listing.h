@@ -1,5 +1,5 @@
 /* listing.h - what S3 says about objects: pages of ListObjectsV2 and the headers of one object (Amazon S3
-** API Reference, "ListObjectsV2", "HeadObject"). Pure; any thread.
+** API Reference, "ListObjectsV2"). Pure; any thread.
 */
 #ifndef OS_AWS_S3_LISTING_H
 #define OS_AWS_S3_LISTING_H

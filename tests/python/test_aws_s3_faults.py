@@ -1,0 +1,205 @@
+"""Loads from S3 when something breaks: bodies cut short, throttling, faults of the server, objects replaced or deleted midway,
+tokens of a list that are not known any more, silence. The proxy stands between the extension and versitygw, which still
+verifies each signature."""
+import threading
+import time
+
+import pytest
+
+import datasets
+from harness.checker import assert_exactly_once
+from harness.cluster import unique
+from harness.s3 import S3
+from proxy import Proxy
+from test_aws_s3 import at, put, s3_server, wait_for_documents  # noqa: F401
+
+DOCS = datasets.products(300)
+BIG = datasets.products(60000)  # three ranges and a bit
+SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+
+
+def fault(code, text="injected"):
+    return "<Error><Code>%s</Code><Message>%s</Message></Error>" % (code, text)
+
+
+@pytest.fixture
+def broken(box, s3_server):  # noqa: F811
+    """The proxy in front of S3; the box goes through it."""
+    with Proxy(s3_server.url, seed=20261121) as proxy:
+        at(box, {**s3_server.exports, "AWS_ENDPOINT_URL_S3": proxy.url})
+        yield proxy
+
+
+@pytest.fixture
+def s3(s3_server):  # noqa: F811
+    return S3.of(s3_server.exports)
+
+
+@pytest.fixture
+def bucket(s3):
+    name = s3.bucket(unique().replace("_", "-").lower())
+    yield name
+    s3.empty(name)
+
+
+def xml(code, body, **more):
+    return {"fault": "status", "code": code, "body": body, "content_type": "application/xml", **more}
+
+
+# ---- what passes --------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("rule", [
+    {"fault": "cut_answer", "times": 8}, {"fault": "cut_before", "times": 6}, {"fault": "cut_head", "times": 6}, {"fault": "cut_after", "times": 6},
+    {"fault": "lie", "kind": "truncated", "times": 6}, {"fault": "chunked", "cut": True, "times": 6}, {"fault": "drip", "seconds": 0.5},
+    xml(503, SLOW_DOWN, times=8), xml(500, fault("InternalError"), times=8), xml(429, fault("TooManyRequestsException"), times=4), {"fault": "status", "code": 502, "html": True, "times": 6}],
+    ids=lambda rule: "%s-%s" % (rule["fault"], rule.get("kind", rule.get("code", ""))))
+@pytest.mark.limit(200)
+def test_reading_survives(box, plain, index, s3, bucket, broken, rule):
+    plain.create(index, datasets.PRODUCTS)
+    name = "big.csv.gz" if rule.get("kind") or rule.get("code") == 503 else "big.ndjson"
+    put(s3, bucket, name, BIG)
+    broken.rule(on="GET /%s/big" % bucket, share=0.6, **rule)
+    box.load("s3://%s/%s" % (bucket, name), index)
+    assert plain.count(index) == len(BIG) and sum(r["fired"] for r in broken.rules)
+    assert_exactly_once(plain, index, BIG)
+
+
+def test_what_arrived_is_not_asked_for_again(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    size = len(datasets.ndjson_text(BIG).encode())
+    broken.rule("lie", kind="truncated", on="GET /%s/big" % bucket, skip=1, times=4)
+    box.load("s3://%s/big.ndjson" % bucket, index)
+    spans = [c["headers"]["range"].split("=")[1].split("-") for c in broken.calls() if "range" in c.get("headers", {})]
+    whole = sum(int(b) - int(a) + 1 for a, b in spans)
+    # the head is read by the plan, too; two thirds of each range that was cut came before the cut
+    assert whole < size + (4 << 20) + 4 * (4 << 20) // 3 + (1 << 16), (whole, size, spans)
+    assert whole > size + (4 << 20)
+    assert_exactly_once(plain, index, BIG)
+
+
+@pytest.mark.parametrize("rule", [xml(503, SLOW_DOWN, times=3), xml(500, fault("InternalError"), times=3), {"fault": "cut_answer", "times": 2}, {"fault": "cut_before", "times": 2}],
+                         ids=lambda rule: "%s-%s" % (rule["fault"], rule.get("code", "")))
+def test_listing_survives(box, plain, index, s3, bucket, broken, rule):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    broken.rule(on=r"GET /%s\?list" % bucket, **rule)
+    box.load("s3://%s/p/" % bucket, index)
+    assert_exactly_once(plain, index, DOCS)
+
+
+def test_a_list_goes_on_behind_the_last_key(box, plain, index, s3, bucket, broken):
+    for n in range(1005):
+        s3.put(bucket, "p/%04d.ndjson" % n, '{"n":%d}\n' % n)
+    plain.create(index, {})
+    broken.rule(on=r"GET .*continuation-token", times=1, **xml(400, fault("InvalidArgument", "The continuation token provided is incorrect")))
+    box.load("s3://%s/p/" % bucket, index)
+    assert plain.count(index) == 1005
+    assert any("start-after=p%2F0999.ndjson" in call["path"] for call in broken.calls())
+
+
+# ---- what does not --------------------------------------------------------------------------------------------------------------
+def test_throttled_for_good(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "a.csv", DOCS)
+    at(box, {"MAX_RETRIES": "2"})
+    broken.rule(on="GET /%s/a" % bucket, **xml(503, SLOW_DOWN))
+    text = box.load_fails("s3://%s/a.csv" % bucket, index, "s3://%s/a.csv" % bucket, "SlowDown", "503")
+    assert len([c for c in broken.calls() if c["method"] == "GET"]) == 3, text
+    assert plain.count(index) == 0
+
+
+@pytest.mark.parametrize("on, code, words", [
+    (r"\?list", "AccessDenied", ["s3:ListBucket", "403"]), ("/a.csv", "AccessDenied", ["s3:GetObject", "/a.csv", "403"]),
+    ("/a.csv", "InvalidObjectState", ["archived", "restore"]), (r"\?list", "RequestTimeTooSkewed", ["s3:ListBucket"])])
+def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    broken.rule(on="GET .*" + on, **xml(403, fault(code)))
+    box.load_fails("s3://%s/p/" % bucket, index, *words)
+    assert plain.count(index) == 0 and box.job()["status"] == "failed"
+
+
+def meanwhile(broken, bucket, requests, do):
+    """Run `do` when so many ranges of the large object have been asked for; later ones are held up until it is done."""
+    done = threading.Event()
+
+    def wait():
+        while len([c for c in broken.calls() if c["method"] == "GET" and "/big" in c["path"]]) < requests:
+            time.sleep(0.005)
+        do()
+        done.set()
+    broken.rule("delay", on="GET /%s/big" % bucket, skip=requests, seconds=1.5, times=2)
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return done
+
+
+@pytest.mark.parametrize("name", ["big.ndjson", "big.csv.gz"])
+def test_replaced_midway(box, plain, index, s3, bucket, broken, name):
+    """Never a mixture: what came of the old content counts, nothing of the new one does, and resume replaces it."""
+    plain.create(index, datasets.PRODUCTS)
+    new = [{**doc, "maker": "new"} for doc in BIG[:50000]]
+    put(s3, bucket, name, BIG)
+    done = meanwhile(broken, bucket, 2, lambda: put(s3, bucket, name, new))
+    path = "s3://%s/%s" % (bucket, name)
+    box.load_fails(path, index, "was replaced while it was read", name)
+    assert done.is_set()
+    plain.call("POST", "/%s/_refresh" % index)
+    assert plain.call("POST", "/%s/_count" % index, {"query": {"term": {"maker": "new"}}})["count"] == 0
+    broken.clear()
+    box.load_fails(path, index, "changed since", mode="resume")
+    box.load(path, index, mode="resume", on_changed="replace")
+    assert_exactly_once(plain, index, new)
+
+
+def test_deleted_midway(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    meanwhile(broken, bucket, 2, lambda: s3.delete(bucket, "big.ndjson"))
+    box.load_fails("s3://%s/big.ndjson" % bucket, index, "was deleted before it was read to its end")
+
+
+def test_one_lost_object_does_not_keep_the_others(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.ndjson", DOCS[:100])
+    put(s3, bucket, "p/big.ndjson", BIG)
+    put(s3, bucket, "p/z.ndjson", DOCS[200:])
+    broken.rule(on="GET .*/big", skip=1, **xml(404, fault("NoSuchKey")))
+    box.load_fails("s3://%s/p/" % bucket, index, "p/big.ndjson was deleted")
+    assert plain.count(index) == 200
+
+
+@pytest.mark.parametrize("on", [r"GET .*\?list", "GET .*/big", "second GET .*/big"])
+def test_an_interruption_ends_any_wait(box, plain, index, s3, bucket, broken, on):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/big.ndjson", BIG[:20000])
+    path = "s3://%s/p/%s" % (bucket, "" if "list" in on else "big.ndjson")
+    broken.rule("hang", on=on.replace("second ", ""), seconds=30, skip=int("second" in on))
+    db = box.db
+    timer = threading.Timer(1.5, db.interrupt)
+    timer.start()
+    began = time.time()
+    box.load_fails(path, index, "interrupted")
+    assert time.time() - began < 3.5
+
+
+def test_requester_pays_in_each_request(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    box.load("s3://%s/p/" % bucket, index, request_payer=True)
+    box.load("s3://%s/p/a.csv" % bucket, index, request_payer=True, mode="append", allow_again=True)
+    calls = broken.calls()
+    assert len(calls) == 4
+    assert all(call["headers"]["x-amz-request-payer"] == "requester" for call in calls)
+    assert all("x-amz-content-sha256" in call["headers"] for call in calls)
+
+
+def test_small_objects_are_asked_for_once(box, plain, index, s3, bucket, broken):
+    for n in range(40):
+        s3.put(bucket, "p/%02d.ndjson" % n, '{"n":%d}\n' % n)
+    plain.create(index, {})
+    box.load("s3://%s/p/" % bucket, index)
+    assert plain.count(index) == 40
+    assert len([c for c in broken.calls() if "range" in c["headers"]]) == 40
+    etag = broken.calls()[-1]["headers"]["if-match"]
+    assert etag.startswith('"') and etag.endswith('"')
