@@ -496,3 +496,13 @@ def test_many_are_sent_while_the_load_goes_on(sender, queue, index):
     assert len(steps) == 3 and steps[-1].startswith("12000 refused records sent")
     there = Elsewhere(sender)
     assert there.receive()["response"]["added"] == 12000 and queue.size() == (0, 0)
+
+
+def test_ctrl_c_while_it_waits_for_messages(sender, queue):
+    process = sender.start("SELECT os_dlq_receive(NULL, '{\"wait\":20}');")
+    time.sleep(1.5)
+    began = time.time()
+    process.interrupt()
+    result = process.finish(20)
+    assert result.code != 0 and time.time() - began < 3 and "interrupt" in result.err.lower()
+    assert sender.rows("SELECT status FROM os_jobs")[-1]["status"] == "interrupted"
