@@ -195,15 +195,15 @@ static void start_fetch(struct os_credentials *credentials) {
 
 /* ---- made and freed ---- */
 
-static int make(struct os_credentials **out, struct os_error *error) {
+/* NULL: no memory. */
+static struct os_credentials *make(void) {
   struct os_credentials *credentials = os_calloc(1, sizeof *credentials);
-  if (!credentials) return os_fail_nomem(error);
+  if (!credentials) return NULL;
   atomic_init(&credentials->references, 1);
   atomic_init(&credentials->stopping, false);
   credentials->pid = getpid();
   pthread_mutex_init(&credentials->lock, NULL);
-  *out = credentials;
-  return OS_OK;
+  return credentials;
 }
 
 static int take_given_keys(struct os_credentials *credentials, struct os_error *error) {
@@ -217,15 +217,14 @@ static int take_given_keys(struct os_credentials *credentials, struct os_error *
 int os_credentials_new(struct os_credentials **out, struct os_settings *settings,
                        const struct os_credentials_choice *choice, struct os_log *log,
                        struct os_error *error) {
-  struct os_credentials *credentials = NULL;
   struct os_chain chain;
   *out = NULL;
   int code = os_chain_find(&chain, settings, choice, error);
   if (code) return code;
-  code = make(&credentials, error);
-  if (code) {
+  struct os_credentials *credentials = make();
+  if (!credentials) {
     os_chain_free(&chain);
-    return code;
+    return os_fail_nomem(error);
   }
   credentials->log = log ? os_log_ref(log) : NULL;
   credentials->chain = chain;
@@ -243,11 +242,11 @@ int os_credentials_fixed(struct os_credentials **out, const char *access_key_id,
                              .secret_access_key = (char *)secret_access_key,
                              .session_token = (char *)session_token,
                              .origin = (char *)"the caller"};
-  struct os_credentials *credentials = NULL;
   struct os_aws_keys *keys = NULL;
   *out = NULL;
+  struct os_credentials *credentials = make();
+  if (!credentials) return os_fail_nomem(error);
   int code = os_aws_keys_new(&keys, &what, error);
-  if (!code) code = make(&credentials, error);
   if (!code) code = os_source_keys_new(&credentials->chain.source, keys, error);
   if (!code) code = take_given_keys(credentials, error);
   os_aws_keys_unref(keys);

@@ -28,14 +28,14 @@ struct container {
   const char *setting;
 };
 
-static char *variable(const char *name) {
+static const char *variable(const char *name) {
   const char *value = getenv(name);
-  return value && *value ? os_strdup(value) : NULL;
+  return value && *value ? value : NULL;
 }
 
-static bool is_set(const char *name) {
-  const char *value = getenv(name);
-  return value && *value;
+static void cut_line_end(struct os_small_file *file) {
+  while (file->len && (file->text[file->len - 1] == '\n' || file->text[file->len - 1] == '\r'))
+    file->text[--file->len] = '\0';
 }
 
 /* "Authorization: …" for the request, or "" when there is no token. */
@@ -45,14 +45,13 @@ static int make_header(const struct container *container, struct os_buf *out, st
   int code = OS_OK;
   if (container->token_file) {
     code = os_small_file_read(container->token_file, LARGEST_TOKEN, TOKEN_FILE, &file, error);
-    if (!code && !file.text) {
+    if (file.text) {
+      cut_line_end(&file);
+    } else if (!code) {
       code = os_fail(error, OS_ERR_IO, TOKEN_FILE ": there is no file '%s'", container->token_file);
       os_advise(error, "the container's agent should have put it there");
     }
     token = file.text;
-    size_t len = file.len;
-    while (len && (token[len - 1] == '\n' || token[len - 1] == '\r'))
-      file.text[--len] = '\0';
   }
   if (!code && token && strpbrk(token, "\r\n"))
     code = os_fail(error, OS_ERR_ARGUMENT, "%s has a line break in it",
@@ -141,9 +140,10 @@ static bool may_be_asked(const char *url) {
   return os_endpoint_is_loopback(&endpoint);
 }
 
-static int set_address(struct container *container, struct os_error *error) {
-  const char *relative = getenv(RELATIVE), *full = getenv(FULL);
-  if (is_set(RELATIVE)) {
+/* One of the two is given; the first holds. */
+static int set_address(struct container *container, const char *relative, const char *full,
+                       struct os_error *error) {
+  if (relative) {
     container->setting = RELATIVE;
     container->url = os_strdup("http://169.254.170.2");
     container->path = os_mprintf("%s%s", *relative == '/' ? "" : "/", relative);
@@ -163,16 +163,18 @@ static int set_address(struct container *container, struct os_error *error) {
 int os_container_source(struct os_source **out, const char *ca_bundle, struct os_error *error) {
   static const struct os_source_class class = {.fetch = fetch_keys, .free = free_container};
   *out = NULL;
-  if (!is_set(RELATIVE) && !is_set(FULL)) return OS_OK;
+  const char *relative = variable(RELATIVE), *full = variable(FULL);
+  if (!relative && !full) return OS_OK;
   struct container *container = os_calloc(1, sizeof *container);
   if (!container) return os_fail_nomem(error);
+  const char *file = variable(TOKEN_FILE), *token = file ? NULL : variable(TOKEN_TEXT);
   container->base.does = &class;
-  container->token_file = variable(TOKEN_FILE);
-  container->token = container->token_file ? NULL : variable(TOKEN_TEXT);
+  container->token_file = os_strdup(file);
+  container->token = os_strdup(token);
   container->ca_bundle = os_strdup(ca_bundle);
-  bool kept = (container->token_file || !is_set(TOKEN_FILE)) && (container->ca_bundle || !ca_bundle) &&
-              (container->token || container->token_file || !is_set(TOKEN_TEXT));
-  int code = kept ? set_address(container, error) : os_fail_nomem(error);
+  bool kept = (container->token_file || !file) && (container->token || !token) &&
+              (container->ca_bundle || !ca_bundle);
+  int code = kept ? set_address(container, relative, full, error) : os_fail_nomem(error);
   if (code)
     free_container(&container->base);
   else

@@ -23,8 +23,6 @@
 enum { MOST_OUTPUT = 64 * 1024, MOST_SAID = 400, STEP_MS = 50 };
 static const double TIMEOUT_S = 60;
 
-extern char **environ;
-
 struct process {
   struct os_source base;
   char **words;

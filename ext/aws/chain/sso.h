@@ -16,5 +16,5 @@ struct os_sso { /* all borrowed */
   const char *origin;     /* for people */
 };
 
-int os_sso_source(struct os_source **out, const struct os_sso *sso, struct os_error *error);
+int os_sso_source(struct os_source **out, const struct os_sso *it, struct os_error *error);
 #endif

@@ -243,10 +243,11 @@ static void free_role(struct os_source *base) {
   os_free(role);
 }
 
-static int make(struct role **out, const struct os_role *it, struct os_error *error) {
+/* NULL: no memory. */
+static struct role *make(const struct os_role *it, const struct os_source_class *does) {
   struct role *role = os_calloc(1, sizeof *role);
-  *out = NULL;
-  if (!role) return os_fail_nomem(error);
+  if (!role) return NULL;
+  role->base.does = does;
   role->it = *it;
   const char **texts[COPIES] = {&role->it.arn,  &role->it.session_name, &role->it.external_id,
                                 &role->it.url,  &role->it.region,       &role->it.ca_bundle,
@@ -258,25 +259,20 @@ static int make(struct role **out, const struct os_role *it, struct os_error *er
     *texts[i] = role->copies[i];
   }
   role->origin = os_mprintf("role %s (%s)", it->arn, it->where);
-  if (!kept || !role->origin) {
-    free_role(&role->base);
-    return os_fail_nomem(error);
-  }
-  *out = role;
-  return OS_OK;
+  if (kept && role->origin) return role;
+  free_role(&role->base);
+  return NULL;
 }
 
 int os_role_source(struct os_source **out, const struct os_role *it, struct os_source *base,
                    struct os_error *error) {
   static const struct os_source_class class = {.fetch = fetch_with_keys, .free = free_role};
-  struct role *role;
-  int code = make(&role, it, error);
+  struct role *role = make(it, &class);
   *out = NULL;
-  if (code) {
+  if (!role) {
     os_source_free(base);
-    return code;
+    return os_fail_nomem(error);
   }
-  role->base.does = &class;
   role->with = base;
   *out = &role->base;
   return OS_OK;
@@ -285,11 +281,9 @@ int os_role_source(struct os_source **out, const struct os_role *it, struct os_s
 int os_web_identity_source(struct os_source **out, const struct os_role *it, const char *token_file,
                            struct os_error *error) {
   static const struct os_source_class class = {.fetch = fetch_with_token, .free = free_role};
-  struct role *role;
-  int code = make(&role, it, error);
+  struct role *role = make(it, &class);
   *out = NULL;
-  if (code) return code;
-  role->base.does = &class;
+  if (!role) return os_fail_nomem(error);
   role->token_file = os_strdup(token_file);
   if (!role->token_file) {
     free_role(&role->base);

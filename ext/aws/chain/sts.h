@@ -15,10 +15,10 @@ struct os_role { /* all borrowed */
 };
 
 /* Takes `base`, whose keys sign, over; also when it fails. */
-int os_role_source(struct os_source **out, const struct os_role *role, struct os_source *base,
+int os_role_source(struct os_source **out, const struct os_role *it, struct os_source *base,
                    struct os_error *error);
 /* The token's file is read anew at each fetch. */
-int os_web_identity_source(struct os_source **out, const struct os_role *role, const char *token_file,
+int os_web_identity_source(struct os_source **out, const struct os_role *it, const char *token_file,
                            struct os_error *error);
 
 /* The keys in an answer of the service; pure. ahead: seconds that its clock is ahead of ours. */

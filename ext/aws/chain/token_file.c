@@ -76,6 +76,6 @@ char *os_token_file_path(const char *folder, const char *digest, const char *nam
   const EVP_MD *kind = EVP_get_digestbyname(digest);
   if (!kind || !EVP_Digest(name, strlen(name), raw, &len, kind, NULL)) return NULL;
   for (unsigned i = 0; i < len; i++)
-    snprintf(hex + 2 * i, 3, "%02x", raw[i]);
+    snprintf(hex + (size_t)2 * i, 3, "%02x", raw[i]);
   return os_mprintf("%s/%s.json", folder, hex);
 }

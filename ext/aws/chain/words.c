@@ -37,8 +37,13 @@ int os_words_split(const char *line, char ***out, struct os_error *error) {
   size_t len = strlen(line), count = 0;
   char **words = os_calloc(len / 2 + 2, sizeof *words); /* two bytes a word at the least, but for the last */
   char *word = os_malloc(len + 1);
-  int code = words && word ? OS_OK : os_fail_nomem(error);
+  int code = OS_OK;
   *out = NULL;
+  if (!words || !word) {
+    os_free(words);
+    os_free(word);
+    return os_fail_nomem(error);
+  }
   for (const char *at = skip_spaces(line); !code && *at; at = skip_spaces(at)) {
     at = take_word(at, word);
     if (!at) {
@@ -49,7 +54,7 @@ int os_words_split(const char *line, char ***out, struct os_error *error) {
     if (!words[count++]) code = os_fail_nomem(error);
   }
   if (!code && !count) code = os_fail(error, OS_ERR_FORMAT, "it names no program");
-  if (word) explicit_bzero(word, len + 1);
+  explicit_bzero(word, len + 1);
   os_free(word);
   if (code)
     os_words_free(words);
