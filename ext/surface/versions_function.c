@@ -1,10 +1,12 @@
 /* versions_function.c - os_reindex_versions(trigger [, options]): the trigger is read, its endpoint
 ** found among the connections, one operation called.
 **
-** May call: operations/versions, operations/session, config/, base/. Owns nothing.
+** May call: operations/versions, operations/session, aws/s3, config/, base/. Owns nothing.
 */
 #include "surface/functions.h"
 #include <string.h>
+#include "aws/s3/address.h"
+#include "aws/s3/small.h"
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -33,10 +35,6 @@ const struct os_option_schema os_schema_reindex_versions = {OS_COMMON_CONNECTION
 
 static int read_file(const char *path, struct os_trigger *trigger, struct os_error *error) {
   struct os_small_file file;
-  if (os_has_prefix(path, "s3://")) {
-    os_fail(error, OS_ERR_ARGUMENT, "a trigger cannot be read from S3 yet: '%.200s'", path);
-    return os_advise(error, "give a local file, or the JSON text itself");
-  }
   int rc = os_small_file_read(path, OS_TRIGGER_BYTES, "trigger", &file, error);
   if (rc) return rc;
   if (!file.text) {
@@ -49,6 +47,27 @@ static int read_file(const char *path, struct os_trigger *trigger, struct os_err
   return rc;
 }
 
+static int read_object(struct os_command *command, const char *url, struct os_trigger *trigger) {
+  static const struct os_s3_options signed_requests = {.anonymous = false};
+  struct os_session *session = command->session;
+  struct os_error *error = &command->error;
+  struct os_probe probe = os_session_probe(session);
+  struct os_aws *aws = NULL;
+  struct os_net *net = NULL;
+  struct os_s3 *s3 = NULL;
+  struct os_buf text;
+  os_buf_init(&text, 0);
+  int rc = os_session_aws(session, &aws, error);
+  if (!rc) rc = os_session_net(session, &net, error);
+  if (!rc) rc = os_s3_open(&s3, aws, net, &probe, &signed_requests, error);
+  if (!rc) rc = os_s3_small_read(s3, url, OS_TRIGGER_BYTES, "trigger", &probe, &text, error);
+  if (!rc && (rc = os_trigger_parse(text.data ? text.data : "", text.len, trigger, error)))
+    os_error_prefix(error, "%.300s", url);
+  os_s3_close(s3);
+  os_buf_free(&text);
+  return rc;
+}
+
 static int read_trigger(struct os_command *command, struct os_trigger *trigger) {
   const char *given, *text;
   int rc = os_command_text(command, 0, "trigger", &given);
@@ -57,6 +76,7 @@ static int read_trigger(struct os_command *command, struct os_trigger *trigger) 
     text++;
   if (*text == '{' || *text == '[' || *text == '"')
     return os_trigger_parse(given, strlen(given), trigger, &command->error);
+  if (os_s3_is_url(given)) return read_object(command, given, trigger);
   return read_file(given, trigger, &command->error);
 }
 
