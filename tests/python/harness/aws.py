@@ -54,7 +54,10 @@ class AwsServers:
                 self._command("stop", "--name", found.group(1), "--purge")
 
     def start(self, what, kind, *args):
-        """what: a short name within this process; kind and args: as scripts/aws-server takes them."""
+        """what: a short name within this process; kind and args: as scripts/aws-server takes them. Nothing is installed
+        here: it takes minutes, and scripts/setup --test has done it (but for minio) or said why not."""
+        if self._command("prepared", kind).returncode:
+            raise Unavailable("no %s on this machine (scripts/aws-server prepare %s)" % (kind, kind))
         name = "%s-%d-%s" % (PREFIX, os.getpid(), what)
         for attempt in range(3):
             port = closed_port()
