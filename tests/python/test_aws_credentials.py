@@ -392,6 +392,87 @@ def test_a_web_identity(box, es_of_open_sts, open_sts):
     refused(box, "is empty", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token", AWS_ROLE_ARN=ROLE)
 
 
+@pytest.fixture(scope="module")
+def minio(aws_servers, tmp_path_factory):
+    """S3 and STS that verify the token of a web identity, and an issuer of such tokens. A bucket is a folder."""
+    data = tmp_path_factory.mktemp("minio")
+    (data / "bucket").mkdir()
+    issuer = aws_servers.start("issuer", "oidc")
+    openid = {"MINIO_IDENTITY_OPENID_CONFIG_URL": issuer.url + "/.well-known/openid-configuration",
+              "MINIO_IDENTITY_OPENID_CLIENT_ID": "sts.amazonaws.com", "MINIO_IDENTITY_OPENID_CLAIM_NAME": "policy"}
+    before = aws_servers.environment
+    aws_servers.environment = {**before, **openid}
+    try:
+        yield aws_servers.start("minio", "minio", "--data", data), issuer.exports["AWS_WEB_IDENTITY_TOKEN_FILE"]
+    finally:
+        aws_servers.environment = before
+        aws_servers.stop("minio")
+        aws_servers.stop("issuer")
+
+
+def test_a_web_identity_that_is_verified(box, plain, index, minio):
+    """The bucket is empty: to be told so takes keys that it accepts."""
+    server, token = minio
+    plain.create(index)
+    listing = "SELECT os_bulk_load('s3://bucket/p/', '%s', '{\"mode\":\"append\"}');" % index
+    env = {"OPENSEARCH_ENDPOINT": plain.url, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": server.url, "AWS_EC2_METADATA_DISABLED": "true",
+           "AWS_ROLE_ARN": ROLE, "AWS_WEB_IDENTITY_TOKEN_FILE": token}
+    no_secrets(box.fails(listing, "s3://bucket/p/", "no", "object", env=env))
+    good = open(token).read().strip()
+    box.file("bad", good[:-12] + "xxxxxxxxxxxx")
+    result = box.fails(listing, ROLE, "STS answered 400", "must trust the issuer", env={**env, "AWS_WEB_IDENTITY_TOKEN_FILE": box / "bad"})
+    assert good[-60:-12] not in result.err
+    # an assumed role of that server, on top of long-term keys
+    keys = {"AWS_ACCESS_KEY_ID": server.exports["AWS_ACCESS_KEY_ID"], "AWS_SECRET_ACCESS_KEY": server.exports["AWS_SECRET_ACCESS_KEY"]}
+    box.fails(listing, "s3://bucket/p/", "no", "object", env={**env, "AWS_WEB_IDENTITY_TOKEN_FILE": None, **keys})
+
+
+def test_the_address_of_a_service_in_the_profile(box, plain, index):
+    plain.create(index)
+    config(box, "[default]\n%sservices = v\n[services v]\ns3 =\n  endpoint_url = http://127.0.0.1:9/\n" % ini(LONG_KEY))
+    env = {"OPENSEARCH_ENDPOINT": plain.url, "AWS_REGION": "us-east-1", "MAX_RETRIES": "0"}
+    listing = "SELECT os_bulk_load('s3://bucket/p/', '%s', '{\"mode\":\"append\"}');" % index
+    box.fails(listing, "cannot reach http://127.0.0.1:9", "endpoint_url of the profile", env=env)
+
+
+# ---- what stands in between breaks ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("fault, words", [
+    ({"fault": "lie", "kind": "html"}, ["no JSON object"]),
+    ({"fault": "lie", "kind": "empty"}, ["no JSON object"]),
+    ({"fault": "lie", "kind": "truncated"}, ["no JSON object"]),
+    ({"fault": "lie", "kind": "array"}, ["no JSON object"]),
+    ({"fault": "lie", "kind": "binary"}, ["no JSON object"]),
+    ({"fault": "lie", "kind": "gigantic", "bytes": 3000000}, ["container's agent", "1048576"]),
+    ({"fault": "cut_answer"}, ["container's agent"]),
+    ({"fault": "status", "code": 429}, ["answered 429"]),
+    ({"fault": "hang"}, ["no answer from", "within 2 s"]),
+])
+def test_garbage_instead_of_keys(box, es, creds, fault, words):
+    with Proxy(creds.url) as proxy:
+        proxy.rule(on="any", **fault)
+        refused(signed(box, es), *words, **container(creds, AWS_CONTAINER_CREDENTIALS_FULL_URI=proxy.url + "/ecs/creds"))
+
+
+@pytest.mark.parametrize("fault, words", [
+    ({"fault": "lie", "kind": "html"}, ["without keys", "AWS_ENDPOINT_URL_STS"]),
+    ({"fault": "lie", "kind": "truncated"}, ["without keys"]),
+    ({"fault": "status", "code": 503, "html": True}, ["STS answered 503", "no reason that can be read"]),
+    ({"fault": "cut_head"}, ["role/ingest-role", "STS"]),
+])
+def test_garbage_instead_of_a_role(box, es_of_open_sts, open_sts, fault, words):
+    with Proxy(open_sts.url) as proxy:
+        proxy.rule(on="any", **fault)
+        refused(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), *words, AWS_ROLE_ARN=ROLE, **LONG_KEY)
+
+
+def test_a_token_service_that_is_busy_for_a_moment(box, es_of_open_sts, open_sts):
+    with Proxy(open_sts.url) as proxy:
+        proxy.rule(on="any", fault="status", code=503, times=1)
+        proxy.rule(on="any", fault="status", code=400, times=1, headers={"Content-Type": "text/xml"},
+                   body="<ErrorResponse><Error><Code>Throttling</Code><Message>Rate exceeded</Message></Error></ErrorResponse>")
+        works(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), AWS_ROLE_ARN=ROLE, **LONG_KEY)
+
+
 # ---- logins ---------------------------------------------------------------------------------------------------------------
 START_URL = "https://d-1.awsapps.com/start"
 SSO = "sso_account_id = 123456789012\nsso_role_name = R\n"

@@ -156,7 +156,7 @@ static int post(const struct role *role, struct os_fetch *fetch, const char *bod
     int code = os_fetch_http(fetch, &request, &call, error);
     bool again = !code && passes(&call) && left > 1 && os_fetch_sleep(fetch, 1);
     if (code)
-      os_error_prefix(error, "%s", role->origin);
+      os_error_prefix(error, "%s: asking STS", role->origin);
     else if (call.status != 200)
       code = fail_refused(role, &call, error);
     else
