@@ -83,16 +83,22 @@ static int locate(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *reg
   return OS_OK;
 }
 
-static int add_bucket(struct os_s3 *s3, const char *name, struct os_s3_bucket **out, struct os_error *error) {
+static struct os_s3_bucket *add_bucket(struct os_s3 *s3, const char *name, struct os_error *error) {
   if (s3->count == s3->cap) {
     size_t cap = s3->cap ? s3->cap * 2 : 4;
     struct os_s3_bucket **bigger = os_realloc(s3->buckets, cap * sizeof *bigger);
-    if (!bigger) return os_fail_nomem(error);
+    if (!bigger) {
+      os_fail_nomem(error);
+      return NULL;
+    }
     s3->buckets = bigger;
     s3->cap = cap;
   }
   struct os_s3_bucket *bucket = os_calloc(1, sizeof *bucket);
-  if (!bucket) return os_fail_nomem(error);
+  if (!bucket) {
+    os_fail_nomem(error);
+    return NULL;
+  }
   atomic_init(&bucket->references, 1);
   bucket->name = os_strdup(name);
   bucket->net = s3->net;
@@ -101,20 +107,17 @@ static int add_bucket(struct os_s3 *s3, const char *name, struct os_s3_bucket **
   int rc = bucket->name ? locate(s3, bucket, NULL, error) : os_fail_nomem(error);
   if (rc) {
     os_s3_bucket_unref(bucket);
-    return rc;
+    return NULL;
   }
-  s3->buckets[s3->count++] = *out = bucket;
-  return OS_OK;
+  s3->buckets[s3->count++] = bucket;
+  return bucket;
 }
 
-static int find_bucket(struct os_s3 *s3, const char *name, struct os_s3_bucket **out,
-                       struct os_error *error) {
+/* NULL: *error says why. */
+static struct os_s3_bucket *find_bucket(struct os_s3 *s3, const char *name, struct os_error *error) {
   for (size_t i = 0; i < s3->count; i++)
-    if (!strcmp(s3->buckets[i]->name, name)) {
-      *out = s3->buckets[i];
-      return OS_OK;
-    }
-  return add_bucket(s3, name, out, error);
+    if (!strcmp(s3->buckets[i]->name, name)) return s3->buckets[i];
+  return add_bucket(s3, name, error);
 }
 
 int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const struct os_probe *probe,
@@ -289,35 +292,35 @@ static int read_headers(const struct os_http_call *call, const char *key, struct
 /* By its first byte: an answer to HEAD has no body, so it cannot say why there is none. Of an empty object
 ** there is no first byte (416). */
 int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
-               struct os_s3_object *object, struct os_s3_bucket **bucket, struct os_error *error) {
+               struct os_s3_object *object, struct os_s3_bucket **out, struct os_error *error) {
   struct os_http_call call;
   struct os_aws_fault fault;
   struct question question = {
       .method = "GET", .key = key, .action = "s3:GetObject", .about = key, .first_byte = true};
   memset(object, 0, sizeof *object);
   *found = false;
-  *bucket = NULL;
-  int rc = find_bucket(s3, bucket_name, bucket, error);
-  if (rc) return rc;
-  rc = ask(s3, *bucket, &question, &call, &fault, error);
+  *out = NULL;
+  struct os_s3_bucket *bucket = find_bucket(s3, bucket_name, error);
+  if (!bucket) return (int)error->code;
+  int rc = ask(s3, bucket, &question, &call, &fault, error);
   if (rc && call.status == 416) {
     os_http_call_free(&call);
     os_error_clear(error);
     question.method = "HEAD";
     question.first_byte = false;
-    rc = ask(s3, *bucket, &question, &call, &fault, error);
+    rc = ask(s3, bucket, &question, &call, &fault, error);
   }
   if (rc && call.status == 404 && strcmp(fault.code, "NoSuchBucket") != 0) {
     os_error_clear(error);
     rc = OS_OK;
   } else if (rc && !strcmp(fault.code, "InvalidObjectState")) {
-    rc = archived(*bucket, key, error);
+    rc = archived(bucket, key, error);
   } else if (!rc) {
     rc = read_headers(&call, key, object, error);
     *found = !rc;
   }
   os_http_call_free(&call);
-  *bucket = rc ? NULL : os_s3_bucket_ref(*bucket);
+  if (!rc) *out = os_s3_bucket_ref(bucket);
   return rc;
 }
 
@@ -359,11 +362,12 @@ static const char *end_of(const struct os_s3_page *page) {
 
 int os_s3_list(struct os_s3 *s3, const char *bucket_name, const char *prefix, const char *delimiter,
                os_s3_take_page *take, void *ctx, struct os_error *error) {
-  struct os_s3_bucket *bucket = NULL;
   struct os_s3_page page = {0};
   char *token = NULL, *last = NULL;
   bool more = true;
-  int rc = find_bucket(s3, bucket_name, &bucket, error);
+  struct os_s3_bucket *bucket = find_bucket(s3, bucket_name, error);
+  if (!bucket) return (int)error->code;
+  int rc = OS_OK;
   while (!rc && more) {
     struct os_aws_fault fault;
     struct os_s3_list_query query = {prefix, delimiter, token, last};

@@ -37,9 +37,9 @@ int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const
                const struct os_s3_options *options, struct os_error *error);
 void os_s3_close(struct os_s3 *s3);
 
-/* Is there an object of this key? *found; then *object is filled (free it) and *bucket a reference. */
+/* Is there an object of this key? *found; then *object is filled (free it) and *out a reference of the bucket. */
 int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,
-               struct os_s3_object *object, struct os_s3_bucket **bucket, struct os_error *error);
+               struct os_s3_object *object, struct os_s3_bucket **out, struct os_error *error);
 
 /* Every object whose key begins with prefix, in order of keys (UTF-8), page by page; with a delimiter also
 ** what lies below. `page` may take texts out of what it is shown; anything but OS_OK ends the list. The
@@ -47,7 +47,7 @@ int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool 
 typedef int os_s3_take_page(void *ctx, struct os_s3_bucket *bucket, struct os_s3_page *page,
                             struct os_error *error);
 int os_s3_list(struct os_s3 *s3, const char *bucket_name, const char *prefix, const char *delimiter,
-               os_s3_take_page *page, void *ctx, struct os_error *error);
+               os_s3_take_page *take, void *ctx, struct os_error *error);
 
 /* The headers of each request for objects in a bucket: `lines`, ending with NULL, of which count stand there. */
 enum { OS_S3_HEADERS = 4 };
