@@ -622,6 +622,26 @@ def test_keys_that_a_server_calls_expired(box, es, plain, index, creds):
     es.control("/__sigv4/reset")
 
 
+def test_a_child_of_fork_fetches_for_itself(box, es, creds):
+    """The thread that fetched stayed with the parent; keys that have ended are renewed by both, each with a thread of its own."""
+    creds.control("/__creds/ttl?s=3")
+    code = """
+db = connect()
+ping = lambda: db.execute("SELECT os_ping()->>'status'").fetchone()[0]
+assert ping() == 'success'
+pid = os.fork()
+time.sleep(3)
+assert ping() == 'success'
+if pid == 0:
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+print('both')
+"""
+    before = issued(creds, "/ecs/creds")
+    assert box.python(code, env=signed(box, es).env | container(creds)).lines == ["both"]
+    assert issued(creds, "/ecs/creds") - before == 3
+
+
 def test_a_place_that_hangs_does_not_hold_up_an_interruption(box, es, creds):
     with Proxy(creds.url) as proxy:
         proxy.rule(on="any", fault="hang")

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <cmocka.h>
 #include "aws/chain/fetch.h"
 #include "aws/chain/process.h"
@@ -391,26 +393,80 @@ static void addresses_for_keys(void **state) {
   }
 }
 
-/* Every allocation of a search fails once: an error, and nothing is left behind. */
-static void searching_without_memory(void **state) {
+/* ---- want of memory ---- */
+
+static char home[] = "/tmp/os-credentials-test-XXXXXX";
+
+static int make_home(void **state) {
+  char path[100];
+  clear_environment();
   (void)state;
+  if (!mkdtemp(home)) return -1;
+  snprintf(path, sizeof path, "%s/.aws", home);
+  if (mkdir(path, 0700)) return -1;
+  snprintf(path, sizeof path, "%s/.aws/config", home);
+  FILE *file = fopen(path, "w");
+  if (!file) return -1;
+  fputs("[profile keys]\naws_access_key_id = A\naws_secret_access_key = S\nregion = eu-west-1\n"
+        "[profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = keys\nexternal_id = e\n"
+        "[profile chain]\nrole_arn = arn:aws:iam::1:role/y\nsource_profile = role\n"
+        "[profile web]\nrole_arn = arn:aws:iam::1:role/x\nweb_identity_token_file = /x\n"
+        "[sso-session s]\nsso_start_url = u\nsso_region = eu-west-1\n"
+        "[profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n"
+        "[profile login]\nlogin_session = l\n[profile process]\ncredential_process = /bin/x 'a b' c\n"
+        "[profile nothing]\nservices = v\n[services v]\ns3 =\n  endpoint_url = http://x\n",
+        file);
+  fclose(file);
+  setenv("HOME", home, 1);
+  unsetenv("AWS_EC2_METADATA_DISABLED");
+  return 0;
+}
+
+static int remove_home(void **state) {
+  char path[100];
+  (void)state;
+  snprintf(path, sizeof path, "%s/.aws/config", home);
+  unlink(path);
+  snprintf(path, sizeof path, "%s/.aws", home);
+  rmdir(path);
+  return rmdir(home);
+}
+
+/* Every allocation of a search fails once: an error, and nothing is left behind. */
+static void search_without_memory(const struct os_credentials_choice *choice) {
   struct os_settings *settings;
-  setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x", 1);
-  setenv("AWS_REGION", "eu-west-1", 1);
-  setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
-  setenv("AWS_SECRET_ACCESS_KEY", "S", 1);
   assert_int_equal(os_settings_new(&settings, &error), OS_OK);
   for (int n = 0;; n++) {
     struct os_credentials *credentials;
     os_alloc_fail_after(n, 1);
-    int code = os_credentials_new(&credentials, settings, NULL, NULL, &error);
+    int code = os_credentials_new(&credentials, settings, choice, NULL, &error);
     os_alloc_fail_after(-1, 0);
     os_credentials_unref(credentials);
     if (code == OS_OK) break;
-    assert_int_equal(code, OS_ERR_NOMEM);
+    if (code != OS_ERR_NOMEM) fail_msg("%d: %s", code, error.text);
     assert_true(n < 500);
   }
   os_settings_free(settings);
+}
+
+static void searching_without_memory(void **state) {
+  (void)state;
+  static const char *const profiles[] = {"keys", "role",  "chain",   "web",
+                                         "sso",  "login", "process", "nothing"};
+  for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
+    struct os_credentials_choice choice = {.profile = profiles[i], .region = "eu-west-2"};
+    search_without_memory(&choice);
+    choice.role_arn = "arn:aws:iam::1:role/top";
+    search_without_memory(&choice);
+  }
+  setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+  setenv("AWS_SECRET_ACCESS_KEY", "S", 1);
+  search_without_memory(NULL);
+  unsetenv("AWS_ACCESS_KEY_ID");
+  unsetenv("AWS_SECRET_ACCESS_KEY");
+  setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/x", 1);
+  setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "t", 1);
+  search_without_memory(NULL);
 }
 
 int main(void) {
@@ -429,7 +485,7 @@ int main(void) {
       cmocka_unit_test_setup(keys_in_variables, only_clear),
       cmocka_unit_test_setup(nothing_anywhere, only_clear),
       cmocka_unit_test_setup(addresses_for_keys, only_clear),
-      cmocka_unit_test_setup(searching_without_memory, only_clear),
+      cmocka_unit_test_setup_teardown(searching_without_memory, make_home, remove_home),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
