@@ -1,6 +1,7 @@
 """OpenSearch behind IAM and OpenSearch Serverless: in front of the node stands a server that recomputes each signature, and for
 Serverless lets through what the service has (tests/servers). OS_TEST_SIGNED=es runs all other tests in this way."""
 import json
+import subprocess
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import datasets
 from harness.aws import LONG_KEY, SESSION_KEY
 from harness.checker import assert_exactly_once
+from harness.paths import EXTENSION, ROOT
 from harness.refusal import refusal
 from proxy import Proxy
 
@@ -133,6 +135,15 @@ def test_no_secret_in_the_log(files, es, index):
     text = (files / "log").read_text() + box.db.execute("SELECT group_concat(quote(detail)) FROM os_audit").fetchone()[0]
     assert "_bulk" in text
     assert SESSION_KEY["AWS_SECRET_ACCESS_KEY"] not in text and SESSION_KEY["AWS_SESSION_TOKEN"] not in text
+
+
+def test_the_walk_through(plain, index, aws_servers, es):
+    environment = {**aws_servers.environment, "OPENSEARCH_ENDPOINT": plain.url, "OS_EXTENSION": str(EXTENSION)}
+    done = subprocess.run([str(ROOT / "examples/aws/signed.sh"), index], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "signature we calculated does not match" in lines[1] and lines[2] == "with the right one: iam"
+    assert lines[3].startswith("Loaded 9 documents from 3 files") and lines[4] == "9" and "is deleted" in lines[5]
 
 
 # ---- Serverless -------------------------------------------------------------------------------------------------------------
