@@ -364,6 +364,13 @@ def test_not_allowed_does_not_fail_a_load(sender, queue, index):
     assert LONG_KEY["AWS_SECRET_ACCESS_KEY"] not in result["response"]["queue"]["unsent_because"] + str(caught.value)
 
 
+def test_the_wrong_region(sender, sqs, queue):
+    with refusal() as caught:
+        sender.run("os_dlq_receive", queue.arn.replace("us-east-1", "eu-west-1"))
+    text = str(caught.value)
+    assert "sqs:ReceiveMessage" in text and "another region" in text and "the region in the ARN" in text
+
+
 def test_sent_later(sender, sqs, queue, index):
     sender.env.update(AWS_ENDPOINT_URL_SQS="http://127.0.0.1:%d" % closed_port(), MAX_RETRIES="0", DLQ="disabled")
     load(sender, index)

@@ -228,6 +228,35 @@ static void test_from_version_3(void **state) {
   assert_int_equal(waiting(1), 1);
 }
 
+/* Each allocation in turn fails: nothing is half there. */
+static void test_no_memory(void **state) {
+  (void)state;
+  refuse(1, "a.csv", 10, "mine", 4);
+  struct os_letter letter = letter_of("theirs", "2026-11-20T11:00:00.000Z");
+  struct os_letter_origin origin = {
+      .job = 9, .file = "a.csv", .source = "job 1 on web1", .timestamp = "2026-11-20T12:00:00.000Z"};
+  int rc = OS_ERR_NOMEM;
+  for (long n = 0; rc != OS_OK && n < 100; n++) {
+    bool added;
+    os_alloc_fail_after(n, 1);
+    rc = os_ledger_letter_keep(ledger, &origin, &letter, &added, &test_error);
+    os_alloc_fail_after(-1, 0);
+    assert_true(rc == OS_OK || rc == OS_ERR_NOMEM);
+    assert_string_equal(ask(ledger, "SELECT count(*) FROM failure"), rc ? "1" : "2");
+  }
+  assert_int_equal(rc, OS_OK);
+  struct os_letter_place place = {0};
+  rc = OS_ERR_NOMEM;
+  for (long n = 0; rc != OS_OK && n < 100; n++) {
+    os_alloc_fail_after(n, 1);
+    rc = os_ledger_letters_next(ledger, 0, 0, &place, &test_error);
+    os_alloc_fail_after(-1, 0);
+    assert_true(rc == OS_OK || rc == OS_ERR_NOMEM);
+    os_free(place.file);
+  }
+  assert_int_equal(rc, OS_OK);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_which_wait, setup, teardown),
@@ -237,6 +266,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_another_at_this_place, setup, teardown),
       cmocka_unit_test_setup_teardown(test_cut_when_it_was_sent, setup, teardown),
       cmocka_unit_test_setup_teardown(test_from_version_3, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
