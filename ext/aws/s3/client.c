@@ -61,8 +61,7 @@ static struct os_endpoint *endpoint_at(const struct os_endpoint *endpoint, const
 static int locate(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *region, struct os_error *error) {
   struct os_endpoint *endpoint = NULL;
   bool custom = false;
-  if (!region && s3->aws->credentials) region = os_credentials_region(s3->aws->credentials);
-  if (!region) region = os_settings_get(s3->aws->settings, OS_SET_AWS_REGION);
+  if (!region) region = os_credentials_region(s3->aws->credentials);
   if (!region || !*region) region = default_region;
   int rc = os_aws_endpoint(s3->aws, OS_AWS_S3, region, !s3->options.anonymous, &endpoint, &custom, error);
   if (rc) return rc;

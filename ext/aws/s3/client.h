@@ -32,7 +32,7 @@ struct os_s3_options {
   bool request_payer; /* header x-amz-request-payer */
 };
 struct os_s3;
-/* All borrowed. aws needs no credentials for anonymous requests. */
+/* All borrowed. */
 int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const struct os_probe *probe,
                const struct os_s3_options *options, struct os_error *error);
 void os_s3_close(struct os_s3 *s3);

@@ -15,21 +15,10 @@
 
 enum { LOOKED_AT = 2000 /* objects */ };
 
-struct access {
-  struct os_session *session;
-  bool anonymous;
-  struct os_aws unsigned_aws; /* for anonymous requests: settings and no keys */
-};
-
 static int open_aws(void *ctx, struct os_aws **aws, struct os_net **net, struct os_error *error) {
-  struct access *access = ctx;
-  struct os_session *session = access->session;
+  struct os_session *session = ctx;
   int rc = os_session_net(session, net, error);
-  if (rc) return rc;
-  if (!access->anonymous) return os_session_aws(session, aws, error);
-  access->unsigned_aws = (struct os_aws){.settings = session->settings, .log = session->log};
-  *aws = &access->unsigned_aws;
-  return os_settings_check(session->settings, error);
+  return rc ? rc : os_session_aws(session, aws, error);
 }
 
 /* The objects behind the first ones whose names say what they are. */
@@ -84,8 +73,7 @@ int os_load_step_plan(struct os_load *load, struct os_error *error) {
   struct os_probe probe = os_session_probe(load->session);
   char count[32], bytes[32], seen[64];
   uint64_t total = 0;
-  struct access access = {.session = load->session, .anonymous = load->request->s3.anonymous};
-  struct os_source_s3 s3 = {.open = open_aws, .ctx = &access, .options = load->request->s3};
+  struct os_source_s3 s3 = {.open = open_aws, .ctx = load->session, .options = load->request->s3};
   int rc = os_source_list_build(&load->shared->list, load->request->path, &s3, &probe, error);
   if (rc) return os_job_guard_failed(load->job, "plan", "sources", error);
   load->files = os_calloc(load->shared->list.count, sizeof *load->files);
