@@ -465,6 +465,18 @@ def test_garbage_instead_of_a_role(box, es_of_open_sts, open_sts, fault, words):
         refused(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), *words, AWS_ROLE_ARN=ROLE, **LONG_KEY)
 
 
+def test_certificates_of_the_token_service_are_always_checked(box, es_of_open_sts, open_sts, certificates):
+    """VERIFY_SSL=false is said of the cluster; the tokens that go to STS open more."""
+    with Proxy(open_sts.url, tls=certificates.server("sts")) as proxy:
+        signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url, AWS_ROLE_ARN=ROLE, **LONG_KEY)
+        refused(box, "certificate")
+        refused(box, "certificate", VERIFY_SSL="false")
+        works(box, AWS_CA_BUNDLE=certificates.ca)
+        works(box, CA_BUNDLE=certificates.ca)
+        config(box, "[default]\nca_bundle = %s\n" % certificates.ca)
+        works(box)
+
+
 def test_a_token_service_that_is_busy_for_a_moment(box, es_of_open_sts, open_sts):
     with Proxy(open_sts.url) as proxy:
         proxy.rule(on="any", fault="status", code=503, times=1)

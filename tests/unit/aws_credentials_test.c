@@ -318,6 +318,46 @@ static void the_same_expired_keys_again_are_a_failure(void **state) {
   os_credentials_unref(credentials);
 }
 
+struct asking {
+  struct os_credentials *credentials;
+  double until;
+  atomic_int failed, got;
+};
+
+static void *ask(void *arg) {
+  struct asking *asking = arg;
+  for (int n = 0; os_clock_monotonic() < asking->until; n++) {
+    struct os_aws_keys *keys;
+    struct os_error fault;
+    enum os_sign_state state = os_credentials_get(asking->credentials, &keys, &fault);
+    atomic_fetch_add(&asking->failed, state == OS_SIGN_FAILED);
+    atomic_fetch_add(&asking->got, keys && keys->secret_access_key[0] == 'S');
+    if (keys && n % 400 == 200) os_credentials_expired(asking->credentials, keys);
+    os_aws_keys_unref(keys);
+    os_clock_sleep_ms(1);
+  }
+  os_credentials_unref(asking->credentials);
+  return NULL;
+}
+
+static void many_ask_at_once(void **state) {
+  (void)state;
+  enum { THREADS = 4 };
+  pthread_t threads[THREADS];
+  atomic_store(&life, 3);
+  struct asking asking = {.credentials = find(), .until = os_clock_monotonic() + 2};
+  for (int i = 0; i < THREADS; i++) {
+    os_credentials_ref(asking.credentials);
+    assert_int_equal(pthread_create(&threads[i], NULL, ask, &asking), 0);
+  }
+  os_credentials_unref(asking.credentials); /* the last of the others frees it */
+  for (int i = 0; i < THREADS; i++)
+    pthread_join(threads[i], NULL);
+  assert_int_equal(atomic_load(&asking.failed), 0);
+  assert_true(atomic_load(&asking.got) > 100);
+  assert_true(atomic_load(&asked) >= 3);
+}
+
 static void keys_that_come_expired(void **state) {
   (void)state;
   atomic_store(&life, -10);
@@ -481,6 +521,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_failure_is_told_and_tried_again_later, start_agent, stop_agent),
       cmocka_unit_test_setup_teardown(keys_that_a_server_calls_expired, start_agent, stop_agent),
       cmocka_unit_test_setup_teardown(the_same_expired_keys_again_are_a_failure, start_agent, stop_agent),
+      cmocka_unit_test_setup_teardown(many_ask_at_once, start_agent, stop_agent),
       cmocka_unit_test_setup_teardown(keys_that_come_expired, start_agent, stop_agent),
       cmocka_unit_test_setup(keys_in_variables, only_clear),
       cmocka_unit_test_setup(nothing_anywhere, only_clear),
