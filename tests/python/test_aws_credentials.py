@@ -599,6 +599,16 @@ def test_keys_are_renewed_while_a_load_runs(box, es, plain, index, creds, kind):
 
 
 @pytest.mark.slow
+def test_a_slow_program_does_not_hold_up_a_load(box, es, plain, index):
+    """Keys of five seconds from a program that takes one: it begins early enough for nobody to wait."""
+    program(box, "echo >>runs; [ $(wc -l <runs) = 1 ] || sleep 1\nuntil=$(date -u -d '5 seconds' +%%FT%%TZ)\ncat <<E\n%s\nE\n"
+            % printed(SESSION_KEY, Expiration="$until"))
+    config(box, "[default]\ncredential_process = %s\n" % (box / "keys.sh"))
+    load_slowly(signed(box, es), plain, index, {})
+    assert len((box / "runs").read_text().splitlines()) >= 2
+
+
+@pytest.mark.slow
 def test_renewal_that_fails_now_and_then(box, es, plain, index, creds):
     creds.control("/__creds/ttl?s=5")
     creds.control("/__creds/fail?n=0")
