@@ -12,7 +12,7 @@ enum { SIZE = 20 << 20 }; /* 256 KiB, four ranges of 4 MiB, and a rest */
 
 enum fault { NONE, CUT, SHORT, BUSY, GONE, OTHER, IGNORES_MATCH, WRONG_RANGE, SILENT };
 struct plan {
-  enum fault fault;
+  _Atomic(enum fault) fault;
   atomic_int left;         /* requests that it still happens to */
   atomic_bool spare_first; /* but never to the first range */
 };
