@@ -2,7 +2,9 @@
 servers verify every signature: versitygw; MinIO for session tokens; moto, with its checks on, for keys that a file system
 cannot hold."""
 import json
+import socket
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -340,6 +342,67 @@ def test_local_loads_need_no_keys(box, plain, index):
     with refusal() as caught:
         box.load("s3://bucket/x/", index, mode="append")
     assert "AWS_SECRET_ACCESS_KEY" in str(caught.value)
+
+
+# ---- AWS's own addresses ----------------------------------------------------------------------------------------------------------
+class Tunnel:
+    """A proxy for CONNECT that leads every host to one port here, and remembers which were asked for."""
+
+    def __init__(self, port):
+        self.target, self.hosts = port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        self.hosts.append(head.split(b" ")[1].decode())
+        server = socket.create_connection(("127.0.0.1", self.target))
+        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+        self._copy(client, server)
+
+    @staticmethod
+    def _copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+
+
+def test_the_bucket_stands_in_the_host_name(box, plain, index, aws_servers, certificates):
+    """As on AWS: https, the bucket's own host; one with dots in the path, because no certificate would fit."""
+    domain = "s3.eu-west-1.amazonaws.com"
+    pair = certificates.server("s3", "DNS:%s,DNS:*.%s,IP:127.0.0.1" % (domain, domain))
+    server = aws_servers.start("s3-host", "s3", "--region", "eu-west-1", "--domain", domain, "--tls", *pair)
+    tunnel = Tunnel(server.port)
+    try:
+        client = S3.of(server.exports)
+        put(client, client.bucket("hosted"), "p/odd +%41.csv", DOCS[:100])
+        put(client, client.bucket("with.dots"), "p/b.csv", DOCS[100:])
+        at(box, {**{k: v for k, v in server.exports.items() if "ENDPOINT" not in k}, "HTTPS_PROXY": tunnel.url, "CA_BUNDLE": certificates.ca})
+        plain.create(index, datasets.PRODUCTS)
+        box.sql("""SELECT os_bulk_load('["s3://hosted/p/", "s3://hosted/p/odd +%%41.csv", "s3://with.dots/p/"]', '%s');""" % index)
+        assert_exactly_once(plain, index, DOCS)
+        assert set(tunnel.hosts) == {"hosted.%s:443" % domain, domain + ":443"}
+    finally:
+        tunnel.close()
+        aws_servers.stop("s3-host")
 
 
 # ---- the example ------------------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import http.client
 import re
+import ssl
 import urllib.parse
 import xml.etree.ElementTree
 
@@ -17,7 +18,10 @@ class S3:
     def __init__(self, url, access, secret, region="us-east-1", token=None):
         self.url, self.access, self.secret, self.region, self.token = url, access, secret, region, token
         self.host = urllib.parse.urlsplit(url).netloc
-        self.connection = http.client.HTTPConnection(self.host, timeout=60)
+        if url.startswith("https:"):  # whose certificate is not what is tested with this client
+            self.connection = http.client.HTTPSConnection(self.host, timeout=60, context=ssl._create_unverified_context())
+        else:
+            self.connection = http.client.HTTPConnection(self.host, timeout=60)
 
     @classmethod
     def of(cls, exports):
