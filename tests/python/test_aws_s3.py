@@ -2,8 +2,8 @@
 servers verify every signature: versitygw; MinIO for session tokens; moto, with its checks on, for keys that a file system
 cannot hold."""
 import json
-import socket
 import os
+import socket
 import subprocess
 import threading
 import time
