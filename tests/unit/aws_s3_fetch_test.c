@@ -1,4 +1,4 @@
-/* aws_s3_fetch_test.c - an object read in ranges, from a server that gives them whole, cut, late, wrong or not at all. */
+/* aws_s3_fetch_test.c - an object read in ranges, from a server that gives them whole, cut, late or not at all. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
