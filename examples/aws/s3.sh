@@ -7,6 +7,7 @@ index=${1:-example-s3}
 work=$(mktemp -d)
 name=example-s3-$$
 trap 'scripts/aws-server stop --name "$name" --purge >"$work/stop.log" 2>&1; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM # sh runs the line above only when it ends by itself
 
 scripts/aws-server start s3 --name "$name" >"$work/env"
 while IFS= read -r line; do export "${line?}"; done <"$work/env" # AWS_ENDPOINT_URL_S3, AWS_ACCESS_KEY_ID, …
