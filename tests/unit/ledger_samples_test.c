@@ -110,7 +110,8 @@ static void test_older_ledger_is_upgraded(void **state) {
   assert_error_has("older version");
   os_ledger_free(ledger);
   ledger = open_ledger("l.db");
-  assert_string_equal(ask(ledger, "PRAGMA user_version"), "3");
+  enum { NEWEST = sizeof os_ledger_schema / sizeof os_ledger_schema[0] - 1 };
+  assert_int_equal(atoi(ask(ledger, "PRAGMA user_version")), NEWEST);
   assert_string_equal(ask(ledger, "SELECT kind FROM job WHERE job = 1 AND settings IS NULL"), "bulk_load");
   int64_t job = begin_job(ledger, "bulk_load", NULL);
   assert_int_equal(job, 2);
