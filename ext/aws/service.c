@@ -44,21 +44,18 @@ static const char *address_name(const struct os_aws *aws, enum os_aws_service se
   return "endpoint_url of the profile";
 }
 
-static int fill_address(const struct os_aws *aws, enum os_aws_service service, const char *region,
-                        struct os_endpoint *endpoint, bool *custom) {
+/* NULL: no memory. */
+static struct os_endpoint *make_endpoint(const struct os_aws *aws, enum os_aws_service service,
+                                         const char *region, bool *custom) {
   const char *name = os_aws_service_name(service);
-  const char *url = os_credentials_address(aws->credentials, name);
-  *custom = url != NULL;
-  if (*custom) {
-    endpoint->setting = address_name(aws, service);
-    endpoint->url = os_strdup(url);
-  } else {
-    endpoint->setting = "AWS_REGION";
-    endpoint->url =
-        os_mprintf("https://%s.%s.amazonaws.com%s", name, region, os_has_prefix(region, "cn-") ? ".cn" : "");
-  }
-  endpoint->name = os_strdup(name);
-  return endpoint->url && endpoint->name ? OS_OK : OS_ERR_NOMEM;
+  const char *given = os_credentials_address(aws->credentials, name);
+  const char *ending = os_has_prefix(region, "cn-") ? ".cn" : "";
+  char *url = given ? os_strdup(given) : os_mprintf("https://%s.%s.amazonaws.com%s", name, region, ending);
+  struct os_endpoint *endpoint = url ? os_endpoint_new(name, url) : NULL;
+  *custom = given != NULL;
+  if (endpoint) endpoint->setting = given ? address_name(aws, service) : "AWS_REGION";
+  os_free(url);
+  return endpoint;
 }
 
 static int fill_transport(const struct os_aws *aws, struct os_endpoint *endpoint) {
@@ -85,12 +82,9 @@ int os_aws_endpoint(struct os_aws *aws, enum os_aws_service service, const char 
   *out = NULL;
   if (!region) region = os_credentials_region(aws->credentials);
   if (!region) return no_region(os_aws_service_name(service), error);
-  struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
+  struct os_endpoint *endpoint = make_endpoint(aws, service, region, custom);
   if (!endpoint) return os_fail_nomem(error);
-  atomic_init(&endpoint->references, 1);
-  atomic_init(&endpoint->learned_max_body, 0);
-  int rc = fill_address(aws, service, region, endpoint, custom);
-  if (!rc) rc = fill_transport(aws, endpoint);
+  int rc = fill_transport(aws, endpoint);
   if (rc) os_fail_nomem(error);
   if (!rc && sign) rc = os_aws_signer_new(&endpoint->signer, service, region, aws->credentials, error);
   if (rc)

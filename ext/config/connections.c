@@ -282,17 +282,18 @@ static char *plain_url(const char *url) {
   return copy;
 }
 
-static int fill_address(const struct os_connections *connections, const struct connection *connection,
-                        struct os_endpoint *endpoint, struct os_error *error) {
+static int begin_endpoint(const struct os_connections *connections, const struct connection *connection,
+                          struct os_endpoint **out, struct os_error *error) {
   const char *url = value_of(connections, connection, OS_CONNECT_ENDPOINT);
   if (!url) { /* of main alone: others cannot be without */
     os_fail(error, OS_ERR_ARGUMENT, "OPENSEARCH_ENDPOINT is not set");
     return os_advise(error, "SELECT os_config('OPENSEARCH_ENDPOINT', 'https://host:9200'), or set it in the "
                             "environment or in .env");
   }
-  endpoint->name = os_strdup(connection->name);
-  endpoint->url = plain_url(url);
-  return endpoint->name && endpoint->url ? OS_OK : os_fail_nomem(error);
+  char *plain = plain_url(url);
+  *out = plain ? os_endpoint_new(connection->name, plain) : NULL;
+  os_free(plain);
+  return *out ? OS_OK : os_fail_nomem(error);
 }
 
 static enum os_compress compress_of(const char *word) {
@@ -326,11 +327,8 @@ static int fill_transport(const struct os_connections *connections, const struct
 static int make_endpoint(const struct os_connections *connections, struct connection *connection,
                          struct os_endpoint **out, struct os_error *error) {
   *out = NULL;
-  struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
-  if (!endpoint) return os_fail_nomem(error);
-  atomic_init(&endpoint->references, 1);
-  atomic_init(&endpoint->learned_max_body, 0);
-  int code = fill_address(connections, connection, endpoint, error);
+  struct os_endpoint *endpoint = NULL;
+  int code = begin_endpoint(connections, connection, &endpoint, error);
   if (!code) code = fill_login(connections, connection, endpoint, error);
   if (!code) code = fill_transport(connections, connection, endpoint, error);
   if (code)

@@ -9,6 +9,18 @@
 #include "base/text.h"
 #include "config/secret.h"
 
+struct os_endpoint *os_endpoint_new(const char *name, const char *url) {
+  struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
+  if (!endpoint) return NULL;
+  atomic_init(&endpoint->references, 1);
+  atomic_init(&endpoint->learned_max_body, 0);
+  endpoint->name = os_strdup(name);
+  endpoint->url = os_strdup(url);
+  if (endpoint->name && endpoint->url) return endpoint;
+  os_endpoint_unref(endpoint);
+  return NULL;
+}
+
 struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint) {
   if (endpoint) atomic_fetch_add(&endpoint->references, 1);
   return endpoint;

@@ -35,6 +35,8 @@ struct os_endpoint {
   atomic_uint_fast64_t learned_max_body; /* largest uncompressed body accepted after a 413; 0: not known */
 };
 
+/* With copies of both, one reference, and nothing else yet; NULL: no memory. */
+struct os_endpoint *os_endpoint_new(const char *name, const char *url);
 struct os_endpoint *os_endpoint_ref(struct os_endpoint *endpoint);
 void os_endpoint_unref(struct os_endpoint *endpoint);
 /* Is the host this machine: localhost, a name under it (RFC 6761), 127.0.0.0/8, ::1? */

@@ -35,28 +35,6 @@ void os_s3_bucket_unref(struct os_s3_bucket *bucket) {
   os_free(bucket);
 }
 
-/* The endpoint again, under another address. */
-static struct os_endpoint *endpoint_at(const struct os_endpoint *endpoint, const char *url) {
-  struct os_endpoint *copy = os_calloc(1, sizeof *copy);
-  if (!copy) return NULL;
-  atomic_init(&copy->references, 1);
-  copy->name = os_strdup(endpoint->name);
-  copy->setting = endpoint->setting;
-  copy->url = os_strdup(url);
-  copy->auth = endpoint->auth;
-  copy->signer = os_signer_ref(endpoint->signer);
-  copy->verify_ssl = endpoint->verify_ssl;
-  copy->verify_hostname = endpoint->verify_hostname;
-  copy->ca_bundle = os_strdup(endpoint->ca_bundle);
-  copy->compress = endpoint->compress;
-  copy->timeout = endpoint->timeout;
-  copy->max_retries = endpoint->max_retries;
-  bool whole = (copy->name || !endpoint->name) && copy->url && (copy->ca_bundle || !endpoint->ca_bundle);
-  if (whole) return copy;
-  os_endpoint_unref(copy);
-  return NULL;
-}
-
 /* Find the bucket's address in a region; NULL: where the settings say. */
 static int locate(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *region, struct os_error *error) {
   struct os_endpoint *endpoint = NULL;
@@ -66,15 +44,16 @@ static int locate(struct os_s3 *s3, struct os_s3_bucket *bucket, const char *reg
   int rc = os_aws_endpoint(s3->aws, OS_AWS_S3, region, !s3->options.anonymous, &endpoint, &custom, error);
   if (rc) return rc;
   bucket->in_host = !custom && os_s3_fits_host(bucket->name);
-  if (bucket->in_host) {
+  if (bucket->in_host) { /* nobody else has the endpoint yet */
     struct os_buf url;
     os_buf_init(&url, 0);
     os_s3_put_host_url(&url, endpoint->url, bucket->name);
-    struct os_endpoint *own = url.failed ? NULL : endpoint_at(endpoint, url.data);
-    os_buf_free(&url);
-    os_endpoint_unref(endpoint);
-    if (!own) return os_fail_nomem(error);
-    endpoint = own;
+    os_free(endpoint->url);
+    endpoint->url = os_buf_take(&url);
+    if (!endpoint->url) {
+      os_endpoint_unref(endpoint);
+      return os_fail_nomem(error);
+    }
   }
   os_endpoint_unref(bucket->endpoint);
   bucket->endpoint = endpoint;
