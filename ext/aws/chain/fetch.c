@@ -5,6 +5,7 @@
 */
 #include "aws/chain/fetch.h"
 #include <string.h>
+#include "aws/service.h"
 #include "base/alloc.h"
 #include "base/clock.h"
 
@@ -25,12 +26,8 @@ bool os_fetch_sleep(const struct os_fetch *fetch, double seconds) {
 }
 
 static struct os_endpoint *make_endpoint(const struct os_fetch_request *request) {
-  struct os_endpoint *endpoint = os_calloc(1, sizeof *endpoint);
+  struct os_endpoint *endpoint = os_endpoint_new("main", request->url);
   if (!endpoint) return NULL;
-  atomic_init(&endpoint->references, 1);
-  atomic_init(&endpoint->learned_max_body, 0);
-  endpoint->name = os_strdup("main");
-  endpoint->url = os_strdup(request->url);
   endpoint->ca_bundle = os_strdup(request->ca_bundle);
   endpoint->setting = request->setting;
   endpoint->signer = os_signer_ref(request->signer);
@@ -39,7 +36,7 @@ static struct os_endpoint *make_endpoint(const struct os_fetch_request *request)
       true; /* keys travel here, whatever holds for the cluster */
   endpoint->compress = OS_COMPRESS_NEVER;
   endpoint->timeout = request->timeout;
-  if (endpoint->name && endpoint->url && (endpoint->ca_bundle || !request->ca_bundle)) return endpoint;
+  if (endpoint->ca_bundle || !request->ca_bundle) return endpoint;
   os_endpoint_unref(endpoint);
   return NULL;
 }
@@ -55,8 +52,11 @@ static void fill_call(const struct os_fetch_request *request, struct os_http_cal
 }
 
 static bool is_passing(int code, const struct os_http_call *call) {
+  struct os_aws_fault fault;
   if (code) return code == OS_ERR_NETWORK;
-  return call->status == 429 || call->status >= 500;
+  if (call->status < 400) return false;
+  os_aws_fault_read(call, &fault);
+  return os_aws_fault_passes(call->status, &fault);
 }
 
 /* "The outcome is unknown" is not what a missing answer means here, nor to whoever waits for keys to

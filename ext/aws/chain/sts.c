@@ -3,7 +3,6 @@
 ** Calls base, config, net, fetch, the signer and the reader of XML. Owns copies of what it was told, and
 ** the source of the keys that sign.
 */
-#define _GNU_SOURCE /* memmem() */
 #include "aws/chain/sts.h"
 #include <string.h>
 #include "aws/chain/fetch.h"
@@ -30,7 +29,7 @@ struct role {
 /* ---- the answer ---- */
 
 struct reply {
-  char *id, *secret, *token, *expiration, *code, *message;
+  char *id, *secret, *token, *expiration;
   bool no_memory;
 };
 
@@ -44,8 +43,6 @@ static int take_element(void *ctx, const char *path, const char *text, size_t le
       {"/Credentials/SecretAccessKey", &reply->secret},
       {"/Credentials/SessionToken", &reply->token},
       {"/Credentials/Expiration", &reply->expiration},
-      {"/Error/Code", &reply->code},
-      {"/Error/Message", &reply->message},
   };
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
     if (!os_has_suffix(path, wanted[i].end, false) || *wanted[i].to) continue;
@@ -60,8 +57,6 @@ static void free_reply(struct reply *reply) {
   os_secret_free(reply->token);
   os_free(reply->id);
   os_free(reply->expiration);
-  os_free(reply->code);
-  os_free(reply->message);
 }
 
 int os_sts_read(struct os_aws_keys **out, const char *xml, size_t len, double ahead, const char *origin,
@@ -88,14 +83,14 @@ int os_sts_read(struct os_aws_keys **out, const char *xml, size_t len, double ah
 }
 
 static int fail_refused(const struct role *role, const struct os_http_call *call, struct os_error *error) {
-  struct reply reply = {.id = NULL};
-  os_xml_read(call->answer.data, call->answer.len, take_element, &reply, NULL);
-  const char *code = reply.code ? reply.code : "no reason that can be read";
+  struct os_aws_fault fault;
+  os_aws_fault_read(call, &fault);
+  const char *code = fault.code[0] ? fault.code : "no reason that can be read";
   enum os_code kind = call->status >= 500   ? OS_ERR_NETWORK
                       : call->status == 403 ? OS_ERR_FORBIDDEN
                                             : OS_ERR_AUTH;
   os_fail(error, kind, "%s: STS answered %d (%s): %s", role->origin, call->status, code,
-          reply.message ? reply.message : "nothing more");
+          fault.message[0] ? fault.message : "nothing more");
   if (error) error->http_status = call->status;
   if (strcmp(code, "SignatureDoesNotMatch") == 0 || strcmp(code, "InvalidClientTokenId") == 0)
     os_advise(error, "the keys that ask are wrong: check access key id, secret access key and session token");
@@ -104,7 +99,6 @@ static int fail_refused(const struct role *role, const struct os_http_call *call
               role->token_file);
   else if (kind == OS_ERR_FORBIDDEN)
     os_advise(error, "the keys that ask need sts:AssumeRole on it, and its trust policy must name them");
-  free_reply(&reply);
   return (int)kind;
 }
 
@@ -125,15 +119,6 @@ static void compose(const struct role *role, const char *token, struct os_buf *b
   put_parameter(body, "WebIdentityToken", token);
 }
 
-static bool says(const struct os_http_call *call, const char *word) {
-  return call->answer.data && memmem(call->answer.data, call->answer.len, word, strlen(word));
-}
-
-/* Busy in words, where the status does not say it. */
-static bool passes(const struct os_http_call *call) {
-  return call->status == 400 && (says(call, "<Code>Throttling") || says(call, "<Code>IDPCommunicationError"));
-}
-
 static double seconds_ahead(const struct os_http_call *call) {
   double ahead = call->date > 0 ? call->date - os_clock_unix() : 0;
   return ahead > NOTED_SKEW_S || ahead < -NOTED_SKEW_S ? ahead : 0;
@@ -152,19 +137,16 @@ static int post(const struct role *role, struct os_fetch *fetch, const char *bod
                                      .signer = signer,
                                      .timeout = TIMEOUT_S,
                                      .tries = TRIES};
-  for (int left = TRIES;; left--) {
-    int code = os_fetch_http(fetch, &request, &call, error);
-    bool again = !code && passes(&call) && left > 1 && os_fetch_sleep(fetch, 1);
-    if (code)
-      os_error_prefix(error, "%s: asking STS", role->origin);
-    else if (call.status != 200)
-      code = fail_refused(role, &call, error);
-    else
-      code = os_sts_read(out, call.answer.data, call.answer.len, seconds_ahead(&call), role->origin, error);
-    os_fetch_done(&call);
-    if (code && error && signer) signer->does->redact(signer, error->text);
-    if (!again) return code;
-  }
+  int code = os_fetch_http(fetch, &request, &call, error);
+  if (code)
+    os_error_prefix(error, "%s: asking STS", role->origin);
+  else if (call.status != 200)
+    code = fail_refused(role, &call, error);
+  else
+    code = os_sts_read(out, call.answer.data, call.answer.len, seconds_ahead(&call), role->origin, error);
+  os_fetch_done(&call);
+  if (code && error && signer) signer->does->redact(signer, error->text);
+  return code;
 }
 
 /* ---- with keys ---- */
