@@ -16,6 +16,9 @@ enum { OS_EXAMINE_HEAD = 4 << 20 };
 ** interruption (probe; a slow pipe, the network). Errors name the file. */
 int os_source_examine(struct os_source *source, enum os_format format, const struct os_parse_options *options,
                       const struct os_probe *probe, struct os_head_facts *facts, struct os_error *error);
+/* Does the name promise a compression that the bytes do not have? */
+int os_source_check_name(const struct os_source *source, enum os_compression compression,
+                         struct os_error *error);
 /* The first `want` decompressed bytes of an examined source (fewer: *is_all). For previews. */
 int os_source_head(const struct os_source *source, size_t want, const struct os_probe *probe,
                    struct os_buf *head, bool *is_all, struct os_error *error);

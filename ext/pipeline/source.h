@@ -58,9 +58,4 @@ static inline bool os_source_is_object(const struct os_source *source) {
 static inline bool os_source_is_stdin(const struct os_source *source) {
   return source->path[0] == '-' && source->path[1] == 0;
 }
-
-/* Does the name promise a compression that the bytes do not have? examine.c */
-struct os_error;
-int os_source_check_name(const struct os_source *source, enum os_compression compression,
-                         struct os_error *error);
 #endif

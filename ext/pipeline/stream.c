@@ -10,6 +10,7 @@
 #include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "base/text.h"
+#include "pipeline/examine.h"
 
 enum { MAGIC = 16, DISK_CHUNK = 1 << 18, SKIP_CHUNK = 1 << 20 };
 
