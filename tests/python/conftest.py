@@ -35,6 +35,11 @@ DATA_MEMBERS = ("files", "files_done", "documents_read", "documents_created", "d
                 "documents_already", "documents_failed", "documents_skipped")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--brief", action="store_true", help="leave out what is slow, what needs servers beside the plain node, "
+                                                          "and three of four cases of the tests marked `table`")
+
+
 def pytest_configure(config):
     if not sys.executable.startswith("/usr/bin/"):
         print("note: %s may be unable to load extensions; the tests are meant for /usr/bin/python3" % sys.executable, file=sys.stderr)
@@ -54,6 +59,27 @@ def pytest_collection_modifyitems(config, items):
     that start servers of their own come last, so that a simple failure shows first."""
     late = ("test_security", "test_pressure", "test_versions", "test_two_nodes", "test_alias_servers", "test_alias_two_nodes", "test_reindex_versions_servers", "test_docs")
     items.sort(key=lambda item: next((i + 1 for i, name in enumerate(late) if item.module.__name__ == name), 0))
+    if config.getoption("--brief"):
+        left_out = set(not_brief(items))
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
+
+
+OTHER_SERVERS = {"v3", "es7", "tiny_queue", "tiny_body", "duo", "security"}
+
+
+def not_brief(items):
+    """What --brief leaves out. Of a table every fourth case stays, counted over its module."""
+    cases = {}
+    for item in items:
+        given = getattr(item, "callspec", None)
+        named = {value for value in (given.params.values() if given else ()) if isinstance(value, str)}
+        if item.get_closest_marker("slow") or OTHER_SERVERS & named.union(item.fixturenames):
+            yield item
+        elif item.get_closest_marker("table"):
+            number = cases[item.module] = cases.get(item.module, -1) + 1
+            if number % 4:
+                yield item
 
 
 # ---- a test must end ------------------------------------------------------------------------------------------

@@ -117,6 +117,7 @@ MOMENTS = {"first look": (0, r"GET /\S+/_alias/", False), "counting": (0, r"GET 
            "index looked at": (2, r"GET /\S+/_alias(\?|$)", False), "moved": (0, MOVE, True), "read back": (2, r"GET /\S+/_alias/", True)}
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("then", ["again", "undo"])
 def test_killed(pair, proxy, moment, then):

@@ -36,6 +36,7 @@ def dies(ready, proxy, index, moment):
     kill_at(ready, proxy, "SELECT os_cleanup('%s');" % index, MOMENTS[moment][0] % index, env={"INDEX_RECREATE_THRESHOLD": "10"})
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("moment, then", [*((m, "append") for m in MOMENTS), ("cloned", "fresh"), ("deleted", "fresh"), ("deleted", "cleanup")])
 def test_killed(ready, proxy, plain, index, moment, then):
     dies(ready, proxy, index, moment)
@@ -51,6 +52,7 @@ def test_killed(ready, proxy, plain, index, moment, then):
     assert_tidy(plain, index)
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_answer_lost(ready, proxy, plain, index, moment):
     """In the same process: put back at once, or done."""

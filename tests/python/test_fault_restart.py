@@ -14,6 +14,7 @@ from proxy import Proxy
 DOCS = datasets.products(2500)
 
 
+@pytest.mark.slow
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("ids", [False, True] if os.environ.get("OS_TEST_SWEEP") else [False], ids=lambda own: "own ids" if own else "computed ids")
 def test_the_server_is_killed_and_comes_back(bare_box, node_pool, index, ids):

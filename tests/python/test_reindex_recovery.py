@@ -88,6 +88,7 @@ def skipped(pair, moment):
     return 2 if moment == "counted" and pair.way != "create" else 0
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
 @pytest.mark.parametrize("pair, moment", POINTS, indirect=["pair"])
 def test_killed_then_again(through, proxy, pair, moment, done):
@@ -99,6 +100,7 @@ def test_killed_then_again(through, proxy, pair, moment, done):
         pair.run(through, mode="resume")
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("pair, moment", POINTS, indirect=["pair"])
 def test_killed_then_undone(through, proxy, pair, moment):
     dies(through, proxy, pair, moment, True)
@@ -122,6 +124,7 @@ if os.environ.get("OS_TEST_SWEEP"):
     FAULTS["a balancer gave up"] = {"fault": "status_after", "code": 504, "html": True}
 
 
+@pytest.mark.table
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 @pytest.mark.parametrize("pair, moment", POINTS, indirect=["pair"])
 def test_a_request_fails(through, proxy, pair, moment, fault):

@@ -6,6 +6,7 @@ from proxy import Proxy
 from test_reindex import in_thread, last, running, until, verdicts
 
 
+@pytest.mark.slow
 @pytest.mark.limit(300)
 @pytest.mark.parametrize("script", [None, "ctx._source.more = 1"], ids=["ids are kept", "script"])
 def test_a_vanished_task(node_pool, bare_box, script):
