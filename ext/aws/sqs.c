@@ -12,10 +12,19 @@ enum { GROUP_MOST = 128 /* characters of a MessageGroupId */ };
 
 /* ---- an action ---- */
 
+void os_sqs_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *const *headers,
+                      const char *body, size_t len) {
+  os_http_call_init(call, endpoint, "POST", "/");
+  call->body = body;
+  call->body_len = len;
+  call->content_type = "application/x-amz-json-1.0";
+  call->headers = headers;
+}
+
 static int no_queue(const struct os_sqs_queue *queue, struct os_error *error) {
   os_fail(error, OS_ERR_NOT_FOUND, "there is no queue %s in region %s of account %s (%s)", queue->name,
           queue->region, queue->account, queue->endpoint->url);
-  return os_advise(error, "look at its ARN: SELECT os_config('SQS-DLQ-ARN') shows the one that is set");
+  return os_advise(error, "look at the region, the account and the name in its ARN");
 }
 
 static bool is_missing(const struct os_aws_fault *fault) {
@@ -36,11 +45,7 @@ static int act(struct os_sqs_queue *queue, const char *action, struct os_buf *bo
   const char *batch = strstr(action, "Batch");
   snprintf(name, sizeof name, "sqs:%.*s", batch ? (int)(batch - action) : 40, action);
   if (body->failed) return os_fail_nomem(error);
-  os_http_call_init(&call, queue->endpoint, "POST", "/");
-  call.body = body->data;
-  call.body_len = body->len;
-  call.content_type = "application/x-amz-json-1.0";
-  call.headers = headers;
+  os_sqs_call_init(&call, queue->endpoint, headers, body->data, body->len);
   if (extra > 0) call.timeout = queue->endpoint->timeout + extra;
   int rc = os_aws_roundtrip(queue->net, &call, &what, &queue->probe, &fault, error);
   if (rc && is_missing(&fault)) rc = no_queue(queue, error);
@@ -248,15 +253,15 @@ int os_sqs_send(struct os_sqs_queue *queue, const char *group, struct os_sqs_ent
 
 /* ---- reading ---- */
 
-int os_sqs_receive(struct os_sqs_queue *queue, int wait, int visibility, json_t **out,
+int os_sqs_receive(struct os_sqs_queue *queue, int most, int wait, int visibility, json_t **out,
                    struct os_error *error) {
   struct os_buf body;
   json_t *answer = NULL;
   *out = NULL;
   os_buf_init(&body, 0);
   begin(queue, &body);
-  os_buf_printf(&body, ",\"MaxNumberOfMessages\":%d,\"WaitTimeSeconds\":%d,\"VisibilityTimeout\":%d}",
-                (int)OS_SQS_BATCH, wait, visibility);
+  os_buf_printf(&body, ",\"MaxNumberOfMessages\":%d,\"WaitTimeSeconds\":%d,\"VisibilityTimeout\":%d}", most,
+                wait, visibility);
   int rc = act(queue, "ReceiveMessage", &body, wait, &answer, error);
   if (!rc) {
     json_t *messages = json_object_get(answer, "Messages");
@@ -310,7 +315,9 @@ int os_sqs_delete(struct os_sqs_queue *queue, const json_t *receipts, struct os_
   return for_receipts(queue, "DeleteMessageBatch", "DeleteMessage", "", receipts, error);
 }
 
-int os_sqs_release(struct os_sqs_queue *queue, const json_t *receipts, struct os_error *error) {
-  return for_receipts(queue, "ChangeMessageVisibilityBatch", "ChangeMessageVisibility",
-                      ",\"VisibilityTimeout\":0", receipts, error);
+int os_sqs_release(struct os_sqs_queue *queue, const json_t *receipts, int seconds, struct os_error *error) {
+  char further[48];
+  snprintf(further, sizeof further, ",\"VisibilityTimeout\":%d", seconds);
+  return for_receipts(queue, "ChangeMessageVisibilityBatch", "ChangeMessageVisibility", further, receipts,
+                      error);
 }

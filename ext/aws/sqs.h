@@ -46,11 +46,15 @@ struct os_sqs_entry {
 int os_sqs_send(struct os_sqs_queue *queue, const char *group, struct os_sqs_entry *entries, size_t count,
                 struct os_error *error);
 
-/* At most OS_SQS_BATCH messages, hidden from others for `visibility` seconds; waits up to `wait` seconds (0 to 20) for
-** the first. *out: an array of {MessageId, ReceiptHandle, Body}; new reference. */
-int os_sqs_receive(struct os_sqs_queue *queue, int wait, int visibility, json_t **out,
+/* At most `most` messages (1 to OS_SQS_BATCH), hidden from others for `visibility` seconds; waits up to `wait` seconds
+** (0 to 20) for the first. *out: an array of {MessageId, ReceiptHandle, Body}; new reference. */
+int os_sqs_receive(struct os_sqs_queue *queue, int most, int wait, int visibility, json_t **out,
                    struct os_error *error);
-/* Remove messages, or show them to others again; any number of receipts (texts). */
+/* Remove messages, or show them to others again after so many seconds (0 to 43200); any number of receipts (texts). */
 int os_sqs_delete(struct os_sqs_queue *queue, const json_t *receipts, struct os_error *error);
-int os_sqs_release(struct os_sqs_queue *queue, const json_t *receipts, struct os_error *error);
+int os_sqs_release(struct os_sqs_queue *queue, const json_t *receipts, int seconds, struct os_error *error);
+
+/* A request of the JSON protocol: what every action shares. All borrowed until the call is done; any thread. */
+void os_sqs_call_init(struct os_http_call *call, struct os_endpoint *endpoint, const char *const *headers,
+                      const char *body, size_t len);
 #endif

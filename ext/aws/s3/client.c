@@ -251,10 +251,11 @@ static bool read_size(const char *text, size_t len, uint64_t *size) {
 
 static int read_headers(const struct os_http_call *call, const char *key, struct os_s3_object *object,
                         struct os_error *error) {
-  size_t len = 0, etag_len = 0, date_len = 0;
+  size_t len = 0, etag_len = 0, date_len = 0, version_len = 0;
   const char *size = os_http_header(call, call->status == 206 ? "content-range" : "content-length", &len);
   const char *etag = os_http_header(call, "etag", &etag_len);
   const char *date = os_http_header(call, "last-modified", &date_len);
+  const char *version = os_http_header(call, "x-amz-version-id", &version_len);
   double seconds = 0;
   if (!size || !read_size(size, len, &object->size) || !etag || !date ||
       !os_s3_parse_date(date, date_len, &seconds))
@@ -262,7 +263,8 @@ static int read_headers(const struct os_http_call *call, const char *key, struct
   object->modified_ns = (int64_t)seconds * 1000000000;
   object->key = os_strdup(key);
   object->etag = os_s3_plain_etag(etag, etag_len);
-  if (object->key && object->etag) return OS_OK;
+  object->version = version ? os_strndup(version, version_len) : NULL;
+  if (object->key && object->etag && (object->version || !version)) return OS_OK;
   os_s3_object_free(object);
   return os_fail_nomem(error);
 }

@@ -17,6 +17,7 @@ struct reading {
 void os_s3_object_free(struct os_s3_object *object) {
   os_free(object->key);
   os_free(object->etag);
+  os_free(object->version);
   memset(object, 0, sizeof *object);
 }
 

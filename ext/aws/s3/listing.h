@@ -10,8 +10,9 @@
 #include "base/error.h"
 
 struct os_s3_object {
-  char *key;  /* as it is, nothing encoded; owned */
-  char *etag; /* without its quotes; owned */
+  char *key;     /* as it is, nothing encoded; owned */
+  char *etag;    /* without its quotes; owned */
+  char *version; /* os_s3_look() alone; NULL: the bucket keeps none; owned */
   uint64_t size;
   int64_t modified_ns; /* since 1970 */
 };

@@ -25,24 +25,24 @@ static int fetch(struct os_s3_bucket *bucket, const struct os_s3_object *object,
 }
 
 int os_s3_small_read(struct os_s3 *s3, const char *url, size_t most, const char *what,
-                     const struct os_probe *probe, struct os_buf *out, struct os_error *error) {
+                     const struct os_probe *probe, struct os_s3_object *object, struct os_buf *out,
+                     struct os_error *error) {
   char name[OS_S3_BUCKET_NAME];
   const char *key = NULL;
   struct os_s3_bucket *bucket = NULL;
-  struct os_s3_object object = {.key = NULL};
   bool found = false;
+  memset(object, 0, sizeof *object);
   int rc = os_s3_url_parse(url, name, &key, error);
   if (!rc && !*key) {
     os_fail(error, OS_ERR_ARGUMENT, "'%.300s' names a bucket, where the %s is one object", url, what);
     rc = os_advise(error, "write s3://%s/ and the object's key", name);
   }
-  if (!rc) rc = os_s3_look(s3, name, key, &found, &object, &bucket, error);
+  if (!rc) rc = os_s3_look(s3, name, key, &found, object, &bucket, error);
   if (!rc && !found) rc = os_fail(error, OS_ERR_IO, "there is no %s '%.300s'", what, url);
-  if (!rc && object.size > most)
+  if (!rc && object->size > most)
     rc = os_fail(error, OS_ERR_ARGUMENT, "the %s '%.300s' has %llu bytes; at most %zu are read", what, url,
-                 (unsigned long long)object.size, most);
-  if (!rc) rc = fetch(bucket, &object, probe, out, error);
-  os_s3_object_free(&object);
+                 (unsigned long long)object->size, most);
+  if (!rc) rc = fetch(bucket, object, probe, out, error);
   os_s3_bucket_unref(bucket);
   return rc;
 }

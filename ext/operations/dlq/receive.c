@@ -229,7 +229,7 @@ static void release(struct receiver *receiver, const json_t *receipts) {
   struct os_error ignored;
   os_error_clear(&ignored);
   if (json_array_size(receipts) && !os_session_stopped(receiver->job->session))
-    os_sqs_release(receiver->queue, receipts, &ignored);
+    os_sqs_release(receiver->queue, receipts, 0, &ignored);
 }
 
 static int report_incomplete(struct receiver *receiver, const struct set *set) {
@@ -263,7 +263,8 @@ static int receive_once(struct receiver *receiver, size_t *count) {
   const struct os_dlq_receive_request *request = receiver->request;
   json_t *messages, *entry;
   size_t i;
-  int rc = os_sqs_receive(receiver->queue, request->wait, request->visibility, &messages, receiver->error);
+  int rc = os_sqs_receive(receiver->queue, OS_SQS_BATCH, request->wait, request->visibility, &messages,
+                          receiver->error);
   *count = json_array_size(messages);
   receiver->progress = false;
   json_array_foreach(messages, i, entry) {
