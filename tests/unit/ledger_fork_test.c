@@ -13,24 +13,24 @@ static void finish_job(struct os_ledger *ledger, int64_t job) {
 }
 
 /* For children: cmocka's failures must not go on in there, so any failure is an exit status. */
-static struct os_ledger *open_or_exit(int status) {
+static struct os_ledger *open_orend_child(int status) {
   struct os_ledger *ledger = NULL;
   if (os_ledger_new(&ledger, NULL, false, path, &test_error) != OS_OK ||
       os_ledger_open(ledger, true, &test_error) != OS_OK) {
     fprintf(stderr, "child: %s; %s\n", test_error.text, test_error.advice);
-    _exit(status);
+    end_child(status);
   }
   return ledger;
 }
 
-static void one_job_or_exit(struct os_ledger *ledger, int status) {
+static void one_job_orend_child(struct os_ledger *ledger, int status) {
   struct os_job_begin begin = {.kind = "child", .index_name = "idx", .arguments = "{}"};
   struct os_job_figures none = {0};
   int64_t job = 0;
   if (os_ledger_job_begin(ledger, &begin, &job, &test_error) != OS_OK ||
       os_ledger_job_finish(ledger, job, "success", &none, NULL, NULL, &test_error) != OS_OK) {
     fprintf(stderr, "child: %s; %s\n", test_error.text, test_error.advice);
-    _exit(status);
+    end_child(status);
   }
 }
 
@@ -56,13 +56,13 @@ static void test_parent_closes_first(void **state) {
   assert_true(child >= 0);
   if (child == 0) {
     os_ledger_abandon(shared);
-    struct os_ledger *ledger = open_or_exit(2);
-    one_job_or_exit(ledger, 3);
-    if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1) _exit(4);
+    struct os_ledger *ledger = open_orend_child(2);
+    one_job_orend_child(ledger, 3);
+    if (write(to_parent[1], "x", 1) != 1 || read(to_child[0], &byte, 1) != 1) end_child(4);
     for (int i = 0; i < 3; i++)
-      one_job_or_exit(ledger, 5);
+      one_job_orend_child(ledger, 5);
     os_ledger_free(ledger);
-    _exit(0);
+    end_child(0);
   }
   assert_int_equal(read(to_parent[0], &byte, 1), 1);
   os_ledger_free(shared);
@@ -115,10 +115,10 @@ static void test_forks_while_another_thread_writes(void **state) {
     assert_true(children[i] >= 0);
     if (children[i] == 0) {
       os_ledger_abandon(shared);
-      struct os_ledger *ledger = open_or_exit(2);
-      one_job_or_exit(ledger, 3);
+      struct os_ledger *ledger = open_orend_child(2);
+      one_job_orend_child(ledger, 3);
       os_ledger_free(ledger);
-      _exit(0);
+      end_child(0);
     }
   }
   for (int i = 0; i < CHILDREN; i++) {
@@ -143,20 +143,20 @@ static void test_grandchildren(void **state) {
   assert_true(child >= 0);
   if (child == 0) {
     os_ledger_abandon(shared);
-    struct os_ledger *mine = open_or_exit(2);
-    one_job_or_exit(mine, 3);
+    struct os_ledger *mine = open_orend_child(2);
+    one_job_orend_child(mine, 3);
     pid_t grandchild = fork();
     if (grandchild == 0) {
       os_ledger_abandon(mine);
-      struct os_ledger *ledger = open_or_exit(4);
-      one_job_or_exit(ledger, 5);
+      struct os_ledger *ledger = open_orend_child(4);
+      one_job_orend_child(ledger, 5);
       os_ledger_free(ledger);
-      _exit(0);
+      end_child(0);
     }
     int status = 1;
     os_ledger_free(mine);
-    if (waitpid(grandchild, &status, 0) != grandchild) _exit(6);
-    _exit(WEXITSTATUS(status));
+    if (waitpid(grandchild, &status, 0) != grandchild) end_child(6);
+    end_child(WEXITSTATUS(status));
   }
   int status = 0;
   assert_int_equal(waitpid(child, &status, 0), child);

@@ -149,8 +149,8 @@ static pid_t start_runner(void) {
     if (os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error) != OS_OK ||
         os_ledger_open(ledger, true, &test_error) != OS_OK ||
         os_ledger_job_begin(ledger, &(struct os_job_begin){.kind = "bulk_load"}, &job, &test_error) != OS_OK)
-      _exit(1);
-    if (write(ready_pipe[1], "x", 1) != 1) _exit(2);
+      end_child(1);
+    if (write(ready_pipe[1], "x", 1) != 1) end_child(2);
     for (;;)
       pause();
   }
@@ -227,8 +227,8 @@ static void test_forked_child_abandons(void **state) {
   pid_t child = fork();
   if (child == 0) {
     os_ledger_abandon(ledger);
-    if (write(hear[1], "a", 1) != 1 || read(tell[0], &byte, 1) != 1) _exit(1);
-    _exit(0);
+    if (write(hear[1], "a", 1) != 1 || read(tell[0], &byte, 1) != 1) end_child(1);
+    end_child(0);
   }
   assert_int_equal(read(hear[0], &byte, 1), 1);
   struct os_ledger *other = open_ledger("l.db");

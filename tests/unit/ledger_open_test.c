@@ -84,15 +84,11 @@ static void test_upgrade_that_fails_changes_nothing(void **state) {
 }
 
 /* Root may write everything, so the tests about rights run as nobody. */
-static void as_nobody(void) {
-  if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0)) _exit(99);
-}
-
 #define CHILD_CHECK(condition, code)                                                                         \
   do {                                                                                                       \
     if (!(condition)) {                                                                                      \
       fprintf(stderr, "line %d: %s; %s\n", __LINE__, test_error.text, test_error.advice);                    \
-      _exit(code);                                                                                           \
+      end_child(code);                                                                                       \
     }                                                                                                        \
   } while (0)
 
@@ -100,7 +96,7 @@ static void read_only_file(void) {
   struct os_ledger *ledger = NULL;
   int64_t job;
   char word[16];
-  as_nobody();
+  become_nobody();
   CHILD_CHECK(os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error) == OS_OK, 2);
   CHILD_CHECK(os_ledger_open(ledger, false, &test_error) == OS_OK && os_ledger_db(ledger) != NULL, 3);
   CHILD_CHECK(os_ledger_job_control(ledger, 1, word, &test_error) == OS_OK, 4);
@@ -133,7 +129,7 @@ static void test_read_only(void **state) {
 
 static void read_only_folder(void) {
   struct os_ledger *ledger = NULL;
-  as_nobody();
+  become_nobody();
   setenv("XDG_STATE_HOME", in_folder("closed/state"), 1);
   CHILD_CHECK(os_ledger_new(&ledger, in_folder("app.db"), false, NULL, &test_error) == OS_OK, 2);
   CHILD_CHECK(strstr(os_ledger_path(ledger), "closed/state") != NULL,
@@ -242,7 +238,7 @@ static void test_processes_at_once(void **state) {
   for (int i = 0; i < CHILDREN; i++) {
     if ((child[i] = fork()) == 0) {
       open_and_write();
-      _exit(0);
+      end_child(0);
     }
   }
   for (int i = 0; i < CHILDREN; i++) {

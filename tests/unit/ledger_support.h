@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "child.h"
 #include "ledger/ledger.h"
 
 #define UNUSED __attribute__((unused))
@@ -115,7 +116,7 @@ UNUSED static int in_child(void (*work)(void)) {
   assert_true(child >= 0);
   if (child == 0) {
     work();
-    _exit(0);
+    end_child(0);
   }
   int status = 0;
   assert_int_equal(waitpid(child, &status, 0), child);

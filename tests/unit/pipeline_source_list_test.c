@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "child.h"
 #include "pipeline/source_list.h"
 
 static struct os_source_list list;
@@ -179,9 +180,9 @@ static int unreadable(const char *path, const char *words) {
   fflush(NULL);
   pid_t child = fork();
   if (!child) {
-    if (!geteuid() && (setgid(65534) || setuid(65534))) _exit(3);
+    become_nobody();
     int rc = build(path);
-    _exit(rc == OS_ERR_IO && strstr(test_error.text, words) && strstr(test_error.text, path) ? 0 : 1);
+    end_child(rc == OS_ERR_IO && strstr(test_error.text, words) && strstr(test_error.text, path) ? 0 : 1);
   }
   int status = 0;
   waitpid(child, &status, 0);
