@@ -2,7 +2,7 @@
 ** which clock, and what a refusal says about either.
 **
 ** The network thread signs and is told of refusals; the keeper makes and drops it. The lock guards what changes: the
-** keys last used, the difference of clocks, and their serial.
+** keys last used and what was derived from them, the difference of clocks, and their serial.
 */
 #include <openssl/crypto.h>
 #include <pthread.h>
@@ -15,6 +15,8 @@
 #include "config/secret.h"
 
 enum { MOST_HEADERS = 16, HOST = 300 };
+static const char hash_of_nothing[OS_SIGV4_HASH] =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; /* SHA-256 of no bytes */
 static const double NOTED_SKEW = 60; /* seconds; services allow five minutes and more */
 
 struct aws_signer {
@@ -23,9 +25,10 @@ struct aws_signer {
   char *region;
   enum os_aws_service service;
   pthread_mutex_t lock;
-  struct os_aws_keys *keys; /* last used; NULL before the first request */
-  double ahead;             /* seconds that the server's clock is ahead of ours */
-  unsigned serial;          /* of keys and clock */
+  struct os_aws_keys *keys;    /* last used; NULL before the first request */
+  double ahead;                /* seconds that the server's clock is ahead of ours */
+  unsigned serial;             /* of keys and clock */
+  struct os_sigv4_key derived; /* from `keys` */
 };
 
 const char *os_aws_service_name(enum os_aws_service service) {
@@ -96,8 +99,9 @@ static void amz_date(double now, char out[OS_TIME_TEXT]) {
   *out = '\0';
 }
 
-static int compose(const struct aws_signer *signer, const struct os_aws_keys *keys, double now,
-                   const struct os_sign_input *input, struct os_buf *lines, struct os_error *error) {
+static int compose(const struct aws_signer *signer, const struct os_aws_keys *keys,
+                   struct os_sigv4_key *derived, double now, const struct os_sign_input *input,
+                   struct os_buf *lines, struct os_error *error) {
   struct target target = {.path = NULL};
   struct signed_headers headers = {.count = 0};
   struct os_buf authorization;
@@ -110,7 +114,9 @@ static int compose(const struct aws_signer *signer, const struct os_aws_keys *ke
     rc = os_fail(error, OS_ERR_ARGUMENT, "the address '%.200s' cannot be signed for", input->url);
     goto done;
   }
-  if (!os_sigv4_hash(input->body ? input->body : "", input->body_len, hash)) {
+  if (!input->body_len) {
+    memcpy(hash, hash_of_nothing, sizeof hash);
+  } else if (!os_sigv4_hash(input->body, input->body_len, hash)) {
     rc = os_fail(error, OS_ERR_INTERNAL,
                  "OpenSSL cannot compute SHA-256 (out of memory?), so the request cannot be signed");
     goto done;
@@ -133,6 +139,7 @@ static int compose(const struct aws_signer *signer, const struct os_aws_keys *ke
                                      .service = os_aws_service_name(signer->service),
                                      .access_key_id = keys->access_key_id,
                                      .secret_access_key = keys->secret_access_key,
+                                     .key = derived,
                                      .is_s3 = signer->service == OS_AWS_S3};
   rc = os_sigv4_sign(&request, &authorization, error);
   if (rc) goto done;
@@ -166,10 +173,16 @@ static enum os_sign_state sign(struct os_signer *base, const struct os_sign_inpu
     os_aws_keys_unref(signer->keys);
     signer->keys = os_aws_keys_ref(keys);
     signer->serial++;
+    OPENSSL_cleanse(&signer->derived, sizeof signer->derived);
   }
   *input->serial = signer->serial;
+  struct os_sigv4_key derived = signer->derived;
   pthread_mutex_unlock(&signer->lock);
-  int rc = compose(signer, keys, os_clock_unix() + ahead, input, lines, error);
+  int rc = compose(signer, keys, &derived, os_clock_unix() + ahead, input, lines, error);
+  pthread_mutex_lock(&signer->lock);
+  if (!rc && signer->keys == keys) signer->derived = derived;
+  pthread_mutex_unlock(&signer->lock);
+  OPENSSL_cleanse(&derived, sizeof derived);
   os_aws_keys_unref(keys);
   return rc ? OS_SIGN_FAILED : OS_SIGN_READY;
 }
@@ -232,6 +245,7 @@ static void free_signer(struct os_signer *base) {
   os_aws_keys_unref(signer->keys);
   os_credentials_unref(signer->credentials);
   pthread_mutex_destroy(&signer->lock);
+  OPENSSL_cleanse(&signer->derived, sizeof signer->derived);
   os_free(signer->region);
   os_free(signer);
 }

@@ -3,17 +3,17 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "aws/sigv4_canonical.h"
 #include "base/alloc.h"
 
-enum { DIGEST = 32 };
 static const char ALGORITHM[] = "AWS4-HMAC-SHA256";
 
-static void hex(const unsigned char digest[DIGEST], char out[OS_SIGV4_HASH]) {
+static void hex(const unsigned char digest[OS_SIGV4_DIGEST], char out[OS_SIGV4_HASH]) {
   static const char digits[] = "0123456789abcdef";
-  for (size_t i = 0; i < DIGEST; i++) {
+  for (size_t i = 0; i < OS_SIGV4_DIGEST; i++) {
     *out++ = digits[digest[i] >> 4];
     *out++ = digits[digest[i] & 15];
   }
@@ -46,34 +46,46 @@ int os_sigv4_string_to_sign(const struct os_sigv4_request *request, const char *
   return out->failed ? os_fail_nomem(error) : OS_OK;
 }
 
-static bool mac(const void *key, size_t key_len, const char *text, size_t len, unsigned char out[DIGEST]) {
+static bool mac(const void *key, size_t key_len, const char *text, size_t len,
+                unsigned char out[OS_SIGV4_DIGEST]) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned digest_len = 0;
   if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, len, digest, &digest_len) ||
-      digest_len != DIGEST)
+      digest_len != OS_SIGV4_DIGEST)
     return false;
-  memcpy(out, digest, DIGEST);
+  memcpy(out, digest, OS_SIGV4_DIGEST);
   OPENSSL_cleanse(digest, sizeof digest);
   return true;
 }
 
-/* The key of one day, region and service, and with it the signature. */
-static int compute(const struct os_sigv4_request *request, const struct os_buf *text, char out[OS_SIGV4_HASH],
-                   struct os_error *error) {
+static int make_key(const struct os_sigv4_request *request, struct os_sigv4_key *key,
+                    struct os_error *error) {
   static const char last[] = "aws4_request";
-  unsigned char key[DIGEST];
+  unsigned char *bytes = key->bytes;
   char *secret = os_mprintf("AWS4%s", request->secret_access_key);
   if (!secret) return os_fail_nomem(error);
   size_t len = strlen(secret);
-  bool ok = mac(secret, len, request->date, strcspn(request->date, "T"), key) &&
-            mac(key, DIGEST, request->region, strlen(request->region), key) &&
-            mac(key, DIGEST, request->service, strlen(request->service), key) &&
-            mac(key, DIGEST, last, sizeof last - 1, key) && mac(key, DIGEST, text->data, text->len, key);
+  bool ok = mac(secret, len, request->date, strcspn(request->date, "T"), bytes) &&
+            mac(bytes, OS_SIGV4_DIGEST, request->region, strlen(request->region), bytes) &&
+            mac(bytes, OS_SIGV4_DIGEST, request->service, strlen(request->service), bytes) &&
+            mac(bytes, OS_SIGV4_DIGEST, last, sizeof last - 1, bytes);
   OPENSSL_cleanse(secret, len);
   os_free(secret);
-  if (ok) hex(key, out);
-  OPENSSL_cleanse(key, sizeof key);
-  return ok ? OS_OK : no_digest(error);
+  if (!ok) return no_digest(error);
+  snprintf(key->day, sizeof key->day, "%s", request->date);
+  return OS_OK;
+}
+
+static int compute(const struct os_sigv4_request *request, const struct os_buf *text, char out[OS_SIGV4_HASH],
+                   struct os_error *error) {
+  struct os_sigv4_key own = {.day = ""}, *key = request->key ? request->key : &own;
+  unsigned char digest[OS_SIGV4_DIGEST];
+  int rc = OS_OK;
+  if (strncmp(key->day, request->date, sizeof key->day - 1) != 0) rc = make_key(request, key, error);
+  if (!rc && !mac(key->bytes, OS_SIGV4_DIGEST, text->data, text->len, digest)) rc = no_digest(error);
+  if (!rc) hex(digest, out);
+  OPENSSL_cleanse(&own, sizeof own);
+  return rc;
 }
 
 int os_sigv4_sign(const struct os_sigv4_request *request, struct os_buf *out, struct os_error *error) {

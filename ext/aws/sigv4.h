@@ -10,10 +10,19 @@
 #include "base/buffer.h"
 #include "base/error.h"
 
-enum { OS_SIGV4_HASH = 65 /* a SHA-256 in lower-case hexadecimal digits, and a NUL */ };
+enum {
+  OS_SIGV4_DIGEST = 32, /* bytes of a SHA-256 */
+  OS_SIGV4_HASH = 65    /* the same in lower-case hexadecimal digits, and a NUL */
+};
 
 struct os_sigv4_header {
   const char *name, *value; /* any case; values may have blanks around and runs of them inside */
+};
+
+/* What a secret becomes for one day, region and service: kept between requests, it saves four of five HMACs. A secret. */
+struct os_sigv4_key {
+  char day[9]; /* "20150830"; empty: nothing is kept */
+  unsigned char bytes[OS_SIGV4_DIGEST];
 };
 
 struct os_sigv4_request {
@@ -26,6 +35,8 @@ struct os_sigv4_request {
   const char *date;         /* "20150830T123600Z", as in x-amz-date */
   const char *region, *service;
   const char *access_key_id, *secret_access_key;
+  struct os_sigv4_key
+      *key; /* kept for this secret, region and service, filled here when it is of another day; NULL: none */
   bool is_s3; /* the path is taken as it is; elsewhere it is normalised and encoded once more */
 };
 

@@ -121,11 +121,14 @@ static bool is(const struct header *header, const char *name) {
 }
 
 static void keep(struct os_http_call *call, const struct header *header) {
-  for (size_t i = 0; i < header->name_len; i++)
-    os_buf_putc(&call->headers_answered, os_to_lower(header->name[i]));
-  os_buf_append(&call->headers_answered, ": ", 2);
-  os_buf_append(&call->headers_answered, header->value, header->len);
-  os_buf_putc(&call->headers_answered, '\n');
+  struct os_buf *kept = &call->headers_answered;
+  size_t name_at = kept->len;
+  os_buf_append(kept, header->name, header->name_len);
+  os_buf_append(kept, ": ", 2);
+  os_buf_append(kept, header->value, header->len);
+  os_buf_putc(kept, '\n');
+  for (size_t i = name_at; !kept->failed && i < name_at + header->name_len; i++)
+    kept->data[i] = os_to_lower(kept->data[i]);
 }
 
 static double parse_date(const struct header *header) {

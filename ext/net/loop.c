@@ -15,7 +15,11 @@
 #include "base/fork.h"
 #include "net/transfer.h"
 
-enum { IDLE_MS = 60000, SIGNER_MS = 20 /* between looks at a signer without keys */, KEPT_CONNECTIONS = 64 };
+enum {
+  IDLE_MS = 60000,
+  SIGNER_MS = 20 /* between looks at a signer without keys */,
+  KEPT_CONNECTIONS = 160 /* objects of S3 come by up to 128 */
+};
 static const double REAP_SECONDS = 1;
 
 struct os_net {

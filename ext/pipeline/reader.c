@@ -10,17 +10,23 @@
 #include "pipeline/pipeline_int.h"
 #include "pipeline/stream.h"
 
-enum { CHUNK = 1 << 20, AHEAD = 32 /* objects whose first bytes are on their way */ };
+enum {
+  CHUNK = 1 << 20,
+  AHEAD = 128,          /* objects whose first bytes are on their way, for all readers together */
+  AHEAD_BYTES = 8 << 20 /* and so many bytes of them for each reader */
+};
 
 struct taken { /* a source that this reader will read */
   uint32_t number;
   struct os_stream *stream; /* opened already, or NULL */
+  uint64_t asked;           /* bytes on their way */
 };
 
 struct taken_list {
   struct taken items[AHEAD];
-  size_t first, count;
-  bool all; /* there are no more sources */
+  size_t first, count, most;
+  uint64_t asked; /* bytes of all of them */
+  bool all;       /* there are no more sources */
 };
 
 /* Parse what is in the window and keep reading behind it until the source ends. */
@@ -142,7 +148,8 @@ static bool take_source(struct os_pipeline *pipeline, struct taken_list *list) {
   const struct os_source *source = &pipeline->options.sources[number];
   if (source->skip) return true;
   struct taken *taken = &list->items[(list->first + list->count++) % AHEAD];
-  *taken = (struct taken){.number = (uint32_t)number};
+  *taken = (struct taken){.number = (uint32_t)number, .asked = os_stream_first_bytes(source)};
+  list->asked += taken->asked;
   if (os_source_is_object(source) &&
       os_stream_open(&taken->stream, source, &pipeline->stop, &pipeline->figures.bytes_read, &ignored))
     taken->stream = NULL; /* when it is read it will be said why */
@@ -151,10 +158,13 @@ static bool take_source(struct os_pipeline *pipeline, struct taken_list *list) {
 
 /* Files are taken one by one, so that readers share them evenly. */
 static bool wants_more(const struct os_pipeline *pipeline, const struct taken_list *list) {
-  if (list->all || list->count == AHEAD) return false;
+  if (list->all) return false;
   if (!list->count) return true;
+  if (list->count >= list->most) return false;
   size_t next = atomic_load(&pipeline->next_source);
-  return next < pipeline->options.source_count && os_source_is_object(&pipeline->options.sources[next]);
+  if (next >= pipeline->options.source_count) return false;
+  const struct os_source *source = &pipeline->options.sources[next];
+  return os_source_is_object(source) && list->asked + os_stream_first_bytes(source) <= AHEAD_BYTES;
 }
 
 static bool next_source(struct os_pipeline *pipeline, struct taken_list *list, struct taken *out) {
@@ -164,6 +174,7 @@ static bool next_source(struct os_pipeline *pipeline, struct taken_list *list, s
   *out = list->items[list->first];
   list->first = (list->first + 1) % AHEAD;
   list->count--;
+  list->asked -= out->asked;
   return true;
 }
 
@@ -179,7 +190,8 @@ void *os_reader_main(void *arg) {
   struct os_feeder feeder;
   struct os_buf window;
   struct os_error nomem;
-  struct taken_list list = {.count = 0};
+  struct taken_list list = {.most = AHEAD /
+                                    (size_t)(pipeline->options.readers > 1 ? pipeline->options.readers : 1)};
   struct taken taken;
   os_buf_init(&window, 0);
   bool gated = pipeline->options.readers <= 1;

@@ -13,7 +13,7 @@
 #include "pipeline/source_list.h"
 
 enum {
-  HEADS_AHEAD = 32, /* objects */
+  HEADS_AHEAD = 128, /* objects */
   HEAD_BYTES_AHEAD = 16 << 20,
   KEPT_OBJECT = OS_S3_FIRST_RANGE, /* objects up to this size are kept, */
   KEPT_OBJECTS = 16 << 20,         /* up to so many bytes of them */

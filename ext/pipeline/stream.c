@@ -69,6 +69,11 @@ static int open_inflate(struct os_stream *stream, enum os_compression compressio
   return compression == OS_PLAIN ? OS_OK : os_inflate_open(&stream->inflate, compression, error);
 }
 
+uint64_t os_stream_first_bytes(const struct os_source *source) {
+  if (!os_source_is_object(source) || source->preread_len) return 0;
+  return source->size < OS_S3_FIRST_RANGE ? source->size : OS_S3_FIRST_RANGE;
+}
+
 int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
                    atomic_uint_fast64_t *bytes_read, struct os_error *error) {
   struct os_stream *stream = os_calloc(1, sizeof *stream);

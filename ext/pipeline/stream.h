@@ -16,6 +16,8 @@ struct os_stream;
 ** bytes as stored. An object's first bytes are asked for at once. */
 int os_stream_open(struct os_stream **out, const struct os_source *source, const atomic_bool *stop,
                    atomic_uint_fast64_t *bytes_read, struct os_error *error);
+/* So many bytes come by themselves once it is open: of an object that is not here yet. */
+uint64_t os_stream_first_bytes(const struct os_source *source);
 /* Keeper's thread: a probe that ends waits for the network, too (OS_ERR_INTERRUPTED). */
 void os_stream_watch(struct os_stream *stream, const struct os_probe *probe);
 /* No more than about so many bytes from the beginning will be read: none are fetched in vain. */

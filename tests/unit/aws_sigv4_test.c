@@ -248,6 +248,49 @@ static void test_worked_examples(void **state) {
 
 /* ---- what the vectors do not ask ---- */
 
+static void sign_of_day(const char *date, const char *path, struct os_sigv4_key *key, struct os_buf *out) {
+  struct os_sigv4_header headers[2] = {{"host", "h"}, {"x-amz-date", date}};
+  struct os_sigv4_request request = {.method = "GET",
+                                     .path = path,
+                                     .headers = headers,
+                                     .header_count = 2,
+                                     .payload_hash = NOTHING,
+                                     .date = date,
+                                     .region = "r",
+                                     .service = "s3",
+                                     .access_key_id = "A",
+                                     .secret_access_key = "S",
+                                     .key = key};
+  os_buf_init(out, 0);
+  assert_ok(os_sigv4_sign(&request, out, &test_error));
+}
+
+/* A key that is kept changes no signature, and is not used on another day. */
+static void test_kept_key(void **state) {
+  (void)state;
+  static const char *const dates[] = {"20130524T000000Z", "20130524T235959Z", "20130525T000000Z",
+                                      "20130524T120000Z"};
+  struct os_sigv4_key key = {.day = ""};
+  for (size_t i = 0; i < 8; i++) {
+    struct os_buf with, without;
+    sign_of_day(dates[i / 2], i % 2 ? "/a" : "/b", &key, &with);
+    sign_of_day(dates[i / 2], i % 2 ? "/a" : "/b", NULL, &without);
+    assert_string_equal(with.data, without.data);
+    assert_memory_equal(key.day, dates[i / 2], 8);
+    os_buf_free(&with);
+    os_buf_free(&without);
+  }
+  struct os_buf spoilt;
+  char right[200];
+  sign_of_day(dates[0], "/a", &key, &spoilt);
+  snprintf(right, sizeof right, "%s", spoilt.data);
+  os_buf_free(&spoilt);
+  key.bytes[0] ^= 1; /* it is what signs */
+  sign_of_day(dates[0], "/a", &key, &spoilt);
+  assert_string_not_equal(spoilt.data, right);
+  os_buf_free(&spoilt);
+}
+
 static void expect_canonical(const char *path, const char *query, bool is_s3, const char *wanted) {
   struct os_sigv4_header host = {"host", "h"};
   struct os_sigv4_request request = {.method = "GET",
@@ -326,7 +369,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_published_vectors), cmocka_unit_test(test_worked_examples),
       cmocka_unit_test(test_paths_and_queries), cmocka_unit_test(test_clean_queries),
-      cmocka_unit_test(test_no_memory),
+      cmocka_unit_test(test_no_memory),         cmocka_unit_test(test_kept_key),
   };
   return cmocka_run_group_tests_name("aws/sigv4", tests, NULL, NULL);
 }
