@@ -69,14 +69,18 @@ static bool can_nest(const struct os_csv_column *column) {
   return !strstr(column->name, "..");
 }
 
+static int advise_names(struct os_error *error) {
+  return os_advise(error,
+                   "pass {\"nested_columns\": false}, or name the columns anew with the option columns");
+}
+
 static int conflict(const struct os_csv_column *column, size_t a, size_t b, struct os_error *error) {
   char first[OS_CSV_SHOWN], second[OS_CSV_SHOWN];
   os_fail(error, OS_ERR_FORMAT,
           "columns %zu '%s' and %zu '%s' cannot both be in one document: one of them would be a value and an "
           "object at once",
           a + 1, os_csv_show_name(first, column[a].name), b + 1, os_csv_show_name(second, column[b].name));
-  return os_advise(error,
-                   "pass {\"nested_columns\": false}, or name the columns anew with the option columns");
+  return advise_names(error);
 }
 
 static int tree_insert(struct tree *tree, const struct os_csv_column *column, size_t index, bool nested,
@@ -96,9 +100,11 @@ static int tree_insert(struct tree *tree, const struct os_csv_column *column, si
     bool made = tree->count != before;
     if (!made && (found->leaf || !dot)) return conflict(column, found->column, index, error);
     if (!dot) return OS_OK;
-    if (++depth >= OS_JSON_DEPTH_MAX)
-      return os_fail(error, OS_ERR_FORMAT, "the name of column %zu is nested more than %d deep", index + 1,
-                     OS_JSON_DEPTH_MAX);
+    if (++depth >= OS_JSON_DEPTH_MAX) {
+      os_fail(error, OS_ERR_FORMAT, "the name of column %zu is nested more than %d deep", index + 1,
+              OS_JSON_DEPTH_MAX);
+      return advise_names(error);
+    }
     parent = node;
     from = to + 1;
   }

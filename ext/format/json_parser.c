@@ -302,9 +302,7 @@ static enum os_json_stage first_stage(enum os_json_layout layout) {
   switch (layout) {
   case OS_JSON_LINES: return OS_JSON_AT_LINE;
   case OS_JSON_ONE: return OS_JSON_AT_DOCUMENT;
-  case OS_JSON_RECORDS:
-  case OS_JSON_MEMBERS: return OS_JSON_AT_OPEN;
-  default: return OS_JSON_AT_ROOT;
+  default: return OS_JSON_AT_OPEN;
   }
 }
 

@@ -47,6 +47,7 @@ struct bulk_model {
   /* the script, under lock; NULL: everything goes well */
   int (*whole)(struct bulk_model *model, int number, const char *body, size_t len);
   const struct refused_item *(*item)(struct bulk_model *model, const struct model_item *item);
+  const char *reason; /* of a refused request; NULL: one that says nothing */
   void *ctx;
 };
 
@@ -190,8 +191,10 @@ static inline void model_visit(struct visit *visit) {
     } else if (fate == A_PAGE) {
       visit_answer(visit, 200, "", "text/html", "<html>sign in</html>");
     } else if (fate != CUT_BEFORE && fate != CUT_AFTER) {
-      visit_answer(visit, fate % DONE, "", "application/json",
-                   "{\"error\":{\"type\":\"x\",\"reason\":\"as the script says\"}}");
+      char answer_400[200];
+      snprintf(answer_400, sizeof answer_400, "{\"error\":{\"type\":\"x\",\"reason\":\"%s\"}}",
+               model->reason ? model->reason : "as the script says");
+      visit_answer(visit, fate % DONE, "", "application/json", answer_400);
     }
     os_buf_free(&plain);
     os_buf_free(&answer);

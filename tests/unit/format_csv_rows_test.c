@@ -299,6 +299,12 @@ static void nulls(void **state) {
 
 static void nesting(void **state) {
   (void)state;
+  char deep[2 * OS_JSON_DEPTH_MAX + 20];
+  memset(deep, '.', sizeof deep);
+  for (size_t i = 0; i < 2 * OS_JSON_DEPTH_MAX + 1; i += 2)
+    deep[i] = 'a';
+  memcpy(deep + 2 * OS_JSON_DEPTH_MAX + 1, "\n1\n", 4);
+  refuses(&usual, deep, strlen(deep), OS_ERR_FORMAT, "the name of column 1 is nested more than");
   check(&usual, "a.b,x,a.c.d,a.c.e,y\n1,2,3,4,5\n",
         "{\"a\":{\"b\":1,\"c\":{\"d\":3,\"e\":4}},\"x\":2,\"y\":5}\n");
   check(&usual, "a.b.c\n1\n", "{\"a\":{\"b\":{\"c\":1}}}\n");

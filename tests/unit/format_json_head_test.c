@@ -39,6 +39,7 @@ static void test_content(void **state) {
     enum os_format format;
   } cases[] = {{"[{\"a\":1}]", OS_FORMAT_JSON},
                {"\xef\xbb\xbf [", OS_FORMAT_JSON},
+               {"\t [1]", OS_FORMAT_JSON},
                {"{\"a\":1}\n{\"a\":2}\n", OS_FORMAT_NDJSON},
                {"\n{\"a\":[{\"x\":\"}\\\"{\"}]} {", OS_FORMAT_NDJSON},
                {"{\"a\":1}\n", OS_FORMAT_JSON},

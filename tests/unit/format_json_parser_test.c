@@ -101,6 +101,8 @@ static void test_errors_end_the_file(void **state) {
       {OS_ROOT_AUTO, "{\"x\":{},\"y\":{},\"z", 2,
        "the text ends where the closing quote of a string should stand"},
       {OS_ROOT_AUTO, "{\"x\":{},\"y\":{}} 1", 2, "found '1' after the end of the object"},
+      {OS_ROOT_AUTO, "{\"a\\q\":{}}", 0, "\\q is not an escape that JSON knows"},
+      {OS_ROOT_AUTO, "{\"a\":\"\\\x01\"}", 0, "a backslash that begins no escape"},
       {OS_ROOT_MEMBERS, "[{}]", 0, "option json_root is 'members', but the file begins with '['"},
       {OS_ROOT_DOCUMENT, "[{}]", 0, "option json_root is 'document', but the file begins with '['"},
       {OS_ROOT_RECORDS, "{}", 0, "option json_root is 'records', but the file begins with '{'"},
@@ -375,6 +377,28 @@ static void test_max_record(void **state) {
   assert_non_null(
       strstr(c.error.text, "line 2 column 1 (byte 5): the record that begins here is longer than 20 bytes"));
   collect_free(&c);
+  c = with(o, JSON, "{\"x\":{},\"y\":{},\n\"a name of more than twenty\":{}}");
+  assert_string_equal(c.docs.data, "{}\n{}\n=error\n");
+  if (!strstr(c.error.text, "line 2 column 1 (byte 16): the record that begins here is longer"))
+    fail_msg("%s", c.error.text);
+  collect_free(&c);
+}
+
+/* A name is cut for the reader, but not inside a character. */
+static void test_long_names(void **state) {
+  (void)state;
+  struct os_parse_options o = {.json_root = OS_ROOT_MEMBERS};
+  char data[200], wanted[100] = "member \"";
+  int n = snprintf(data, sizeof data, "{\"a");
+  for (int i = 0; i < 40; i++)
+    n += snprintf(data + n, sizeof data - (size_t)n, "\xc3\xa4");
+  snprintf(data + n, sizeof data - (size_t)n, "\":3}");
+  strncat(wanted, data + 2, 59); /* 60 bytes would end in the middle of one */
+  strcat(wanted, "\" is a number");
+  struct collect c = with(o, JSON, data);
+  assert_string_equal(c.docs.data, "!not_an_object\n");
+  if (!strstr(c.last_reason, wanted)) fail_msg("%s instead of %s", c.last_reason, wanted);
+  collect_free(&c);
 }
 
 static void test_raw_is_cut(void **state) {
@@ -427,6 +451,10 @@ static void test_resume_anywhere(void **state) {
     }
     collect_free(&whole);
   }
+  struct collect before_comma = {.format = JSON, .data = "[{},{\"a\":1}]", .len = 12, .offset = 3};
+  collect(&before_comma);
+  assert_string_equal(before_comma.docs.data, "{\"a\":1}\n");
+  collect_free(&before_comma);
   struct collect c = {.format = JSON, .data = "[{},{}]", .len = 7, .offset = 4, .no_head = true};
   collect(&c);
   assert_int_equal(c.code, OS_ERR_ARGUMENT);
@@ -524,6 +552,7 @@ int main(void) {
       cmocka_unit_test(test_key_as_id),
       cmocka_unit_test(test_too_deep),
       cmocka_unit_test(test_max_record),
+      cmocka_unit_test(test_long_names),
       cmocka_unit_test(test_raw_is_cut),
       cmocka_unit_test(test_resume_anywhere),
       cmocka_unit_test(test_sink_stops),

@@ -101,17 +101,24 @@ static int answer_401(struct bulk_model *m, int number, const char *body, size_t
   return number < 3 ? PLAY : 401;
 }
 
+static int answer_400(struct bulk_model *m, int number, const char *body, size_t len) {
+  (void)m, (void)body, (void)len;
+  return number < 3 ? PLAY : 400;
+}
+
 /* What is acknowledged by then is in the index; nothing becomes a refusal. */
 static void faults_that_stop_the_load(void **state) {
   (void)state;
   const char *path = make_records("stop.ndjson", RECORDS, false);
-  for (int kind = 0; kind < 2; kind++) {
+  for (int kind = 0; kind < 3; kind++) {
     model_start(&model, RECORDS);
-    model.whole = kind ? answer_401 : always_503;
+    model.whole = kind == 2 ? answer_400 : kind ? answer_401 : always_503;
+    model.reason = kind == 2 ? "pipeline with id [none] does not exist" : NULL; /* no record's fault */
     struct load *load = load_new(&model);
     load->endpoint.max_retries = 1;
     load_run(load, path);
-    assert_int_equal(load->fault.code, kind ? OS_ERR_AUTH : OS_ERR_BUSY);
+    assert_int_equal(load->fault.code, kind == 2 ? OS_ERR_REFUSED : kind ? OS_ERR_AUTH : OS_ERR_BUSY);
+    if (kind == 2) assert_non_null(strstr(load->fault.text, "pipeline with id [none]"));
     if (!kind) assert_non_null(strstr(load->fault.text, "gave up after 2 attempts"));
     assert_int_equal(load->refusal_count, 0);
     assert_true(load->unfinished > 0);

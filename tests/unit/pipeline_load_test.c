@@ -52,7 +52,7 @@ static void versioned(struct load *load) {
 
 static void updating(struct load *load) {
   load->options.op = OS_OP_UPDATE;
-  load->options.retry_on_conflict = 3;
+  load->options.retry_on_conflict = 12;
 }
 
 static void to_a_stream(struct load *load) {
@@ -70,10 +70,11 @@ static void actions(void **state) {
         "{\"index\":{\"_id\":\"x\\\"y\"}}\n{\"v\":1}\n{\"index\":{\"_id\":\"7\"}}\n{\"v\":2}\n");
   sends(in_folder("a.ndjson"), to_a_stream,
         "{\"create\":{\"_id\":\"x\\\"y\"}}\n{\"v\":1}\n{\"create\":{\"_id\":\"7\"}}\n{\"v\":2}\n");
-  sends(in_folder("a.ndjson"), updating,
-        "{\"update\":{\"_id\":\"x\\\"y\",\"retry_on_conflict\":3}}\n{\"doc\":{\"v\":1},\"doc_as_upsert\":"
-        "true}\n"
-        "{\"update\":{\"_id\":\"7\",\"retry_on_conflict\":3}}\n{\"doc\":{\"v\":2},\"doc_as_upsert\":true}\n");
+  sends(
+      in_folder("a.ndjson"), updating,
+      "{\"update\":{\"_id\":\"x\\\"y\",\"retry_on_conflict\":12}}\n{\"doc\":{\"v\":1},\"doc_as_upsert\":"
+      "true}\n"
+      "{\"update\":{\"_id\":\"7\",\"retry_on_conflict\":12}}\n{\"doc\":{\"v\":2},\"doc_as_upsert\":true}\n");
   write_text(in_folder("v.ndjson"), "{\"_id\":1,\"_version\":20,\"r\":\"a\"}\n{\"_id\":2,\"r\":\"b\"}\n");
   sends(in_folder("v.ndjson"), versioned,
         "{\"index\":{\"_id\":\"1\",\"version\":20,\"version_type\":\"external_gte\"}}\n{\"r\":\"a\"}\n"
