@@ -369,9 +369,15 @@ const char *os_credentials_region(struct os_credentials *credentials) {
   return credentials->asked_region;
 }
 
-const char *os_credentials_address(struct os_credentials *credentials, const char *service) {
+int os_credentials_address(const struct os_credentials *credentials, const char *service, const char *region,
+                           char **out, bool *given, struct os_error *error) {
+  const struct os_addresses *addresses = &credentials->chain.addresses;
   enum os_address which = os_address_of(service);
-  return which == OS_ADDRESS_COUNT ? NULL : credentials->chain.addresses.configured[which];
+  *out = NULL;
+  if (which == OS_ADDRESS_COUNT)
+    return os_fail(error, OS_ERR_INTERNAL, "nothing is known of the addresses of %s", service);
+  *given = addresses->configured[which] != NULL;
+  return os_addresses_url(addresses, which, region, out, error);
 }
 
 const char *os_credentials_ca_bundle(struct os_credentials *credentials) {

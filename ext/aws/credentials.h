@@ -59,9 +59,11 @@ bool os_credentials_expired(struct os_credentials *credentials, const struct os_
 ** thread: when nothing else names one, the instance is asked, once, which takes a second where there is
 ** none. */
 const char *os_credentials_region(struct os_credentials *credentials);
-/* The address that settings, variables or the profile name for a service ("s3", "sqs", "sts"), without
-** '/' at its end, or NULL: AWS's own; and the file of authorities to trust for AWS (AWS_CA_BUNDLE,
-** ca_bundle of the profile), or NULL. Borrowed; any thread. */
-const char *os_credentials_address(struct os_credentials *credentials, const char *service);
+/* The address of a service ("s3", "sqs", "sts") in a region, without '/' at its end: what settings,
+** variables or the profile name (*given), or AWS's own. os_free() *out. Any thread. */
+int os_credentials_address(const struct os_credentials *credentials, const char *service, const char *region,
+                           char **out, bool *given, struct os_error *error);
+/* The file of authorities to trust for AWS (AWS_CA_BUNDLE, ca_bundle of the profile), or NULL. Borrowed; any
+** thread. */
 const char *os_credentials_ca_bundle(struct os_credentials *credentials);
 #endif

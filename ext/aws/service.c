@@ -44,18 +44,17 @@ static const char *address_name(const struct os_aws *aws, enum os_aws_service se
   return "endpoint_url of the profile";
 }
 
-/* NULL: no memory. */
-static struct os_endpoint *make_endpoint(const struct os_aws *aws, enum os_aws_service service,
-                                         const char *region, bool *custom) {
+static int make_endpoint(const struct os_aws *aws, enum os_aws_service service, const char *region,
+                         struct os_endpoint **out, bool *custom, struct os_error *error) {
   const char *name = os_aws_service_name(service);
-  const char *given = os_credentials_address(aws->credentials, name);
-  const char *ending = os_has_prefix(region, "cn-") ? ".cn" : "";
-  char *url = given ? os_strdup(given) : os_mprintf("https://%s.%s.amazonaws.com%s", name, region, ending);
-  struct os_endpoint *endpoint = url ? os_endpoint_new(name, url) : NULL;
-  *custom = given != NULL;
-  if (endpoint) endpoint->setting = given ? address_name(aws, service) : "AWS_REGION";
+  char *url = NULL;
+  int rc = os_credentials_address(aws->credentials, name, region, &url, custom, error);
+  if (rc) return rc;
+  struct os_endpoint *endpoint = *out = os_endpoint_new(name, url);
   os_free(url);
-  return endpoint;
+  if (!endpoint) return os_fail_nomem(error);
+  endpoint->setting = *custom ? address_name(aws, service) : "AWS_REGION";
+  return OS_OK;
 }
 
 static int fill_transport(const struct os_aws *aws, struct os_endpoint *endpoint) {
@@ -82,9 +81,10 @@ int os_aws_endpoint(struct os_aws *aws, enum os_aws_service service, const char 
   *out = NULL;
   if (!region) region = os_credentials_region(aws->credentials);
   if (!region) return no_region(os_aws_service_name(service), error);
-  struct os_endpoint *endpoint = make_endpoint(aws, service, region, custom);
-  if (!endpoint) return os_fail_nomem(error);
-  int rc = fill_transport(aws, endpoint);
+  struct os_endpoint *endpoint = NULL;
+  int rc = make_endpoint(aws, service, region, &endpoint, custom, error);
+  if (rc) return rc;
+  rc = fill_transport(aws, endpoint);
   if (rc) os_fail_nomem(error);
   if (!rc && sign) rc = os_aws_signer_new(&endpoint->signer, service, region, aws->credentials, error);
   if (rc)

@@ -19,7 +19,8 @@ struct os_sigv4_header {
   const char *name, *value; /* any case; values may have blanks around and runs of them inside */
 };
 
-/* What a secret becomes for one day, region and service: kept between requests, it saves four of five HMACs. A secret. */
+/* What a secret becomes for one day, region and service: kept between requests, it saves four of five HMACs.
+** A secret itself. */
 struct os_sigv4_key {
   char day[9]; /* "20150830"; empty: nothing is kept */
   unsigned char bytes[OS_SIGV4_DIGEST];
@@ -35,9 +36,8 @@ struct os_sigv4_request {
   const char *date;         /* "20150830T123600Z", as in x-amz-date */
   const char *region, *service;
   const char *access_key_id, *secret_access_key;
-  struct os_sigv4_key
-      *key; /* kept for this secret, region and service, filled here when it is of another day; NULL: none */
-  bool is_s3; /* the path is taken as it is; elsewhere it is normalised and encoded once more */
+  struct os_sigv4_key *key; /* of this secret, region and service; made anew on another day; NULL: not kept */
+  bool is_s3;               /* the path is taken as it is; elsewhere it is normalised and encoded once more */
 };
 
 /* SHA-256 of bytes as the protocol writes it. False: OpenSSL could not. */

@@ -22,6 +22,8 @@ static const char *const variables[] = {"AWS_REGION",
                                         "AWS_PROFILE",
                                         "AWS_DEFAULT_PROFILE",
                                         "AWS_ENDPOINT_URL",
+                                        "AWS_USE_FIPS_ENDPOINT",
+                                        "AWS_USE_DUALSTACK_ENDPOINT",
                                         "AWS_ENDPOINT_URL_S3",
                                         "AWS_ENDPOINT_URL_SQS",
                                         "AWS_ENDPOINT_URL_STS",
@@ -293,9 +295,84 @@ static void regions(void **state) {
   os_profiles_free(profiles);
 }
 
-static void check_sts(const char *region, const char *configured, bool legacy, const char *url,
+/* What botocore 1.44's rule sets give for the same. */
+static void addresses_of_every_partition(void **state) {
+  (void)state;
+  static const struct {
+    const char *label, *region;
+    bool fips, dual;
+    const char *host; /* NULL: there is none */
+  } cases[] = {{"s3", "eu-west-1", false, false, "s3.eu-west-1.amazonaws.com"},
+               {"s3", "us-east-1", true, false, "s3-fips.us-east-1.amazonaws.com"},
+               {"s3", "us-east-1", false, true, "s3.dualstack.us-east-1.amazonaws.com"},
+               {"s3", "us-east-1", true, true, "s3-fips.dualstack.us-east-1.amazonaws.com"},
+               {"s3", "us-gov-west-1", true, false, "s3-fips.us-gov-west-1.amazonaws.com"},
+               {"s3", "cn-north-1", false, true, "s3.dualstack.cn-north-1.amazonaws.com.cn"},
+               {"s3", "cn-north-1", true, false, NULL},
+               {"s3", "us-iso-east-1", false, false, "s3.us-iso-east-1.c2s.ic.gov"},
+               {"s3", "us-isob-east-1", false, false, "s3.us-isob-east-1.sc2s.sgov.gov"},
+               {"s3", "eu-isoe-west-1", true, true, "s3-fips.dualstack.eu-isoe-west-1.cloud.adc-e.uk"},
+               {"s3", "us-isof-south-1", false, false, "s3.us-isof-south-1.csp.hci.ic.gov"},
+               {"s3", "eusc-de-east-1", false, false, "s3.eusc-de-east-1.amazonaws.eu"},
+               {"sqs", "eu-west-1", false, true, "sqs.eu-west-1.api.aws"},
+               {"sqs", "eu-west-1", true, true, "sqs-fips.eu-west-1.api.aws"},
+               {"sqs", "us-gov-west-1", true, false, "sqs.us-gov-west-1.amazonaws.com"},
+               {"sqs", "us-gov-west-1", true, true, "sqs-fips.us-gov-west-1.api.aws"},
+               {"sqs", "cn-north-1", false, true, "sqs.cn-north-1.api.amazonwebservices.com.cn"},
+               {"sqs", "us-iso-east-1", false, true, "sqs.us-iso-east-1.api.aws.ic.gov"},
+               {"sqs", "us-isob-east-1", false, true, "sqs.us-isob-east-1.api.aws.scloud"},
+               {"sqs", "eu-isoe-west-1", false, true, "sqs.eu-isoe-west-1.api.cloud-aws.adc-e.uk"},
+               {"sts", "us-isof-south-1", true, true, "sts-fips.us-isof-south-1.api.aws.hci.ic.gov"},
+               {"sts", "eusc-de-east-1", false, true, "sts.eusc-de-east-1.api.amazonwebservices.eu"},
+               {"sts", "us-gov-east-1", true, false, "sts.us-gov-east-1.amazonaws.com"},
+               {"portal.sso", "eu-west-1", true, false, "portal.sso-fips.eu-west-1.amazonaws.com"},
+               {"oidc", "us-gov-west-1", false, true, "oidc.us-gov-west-1.api.aws"},
+               {"oidc", "xx-new-1", false, false, "oidc.xx-new-1.amazonaws.com"}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct os_aws_variant variant = {cases[i].fips, cases[i].dual};
+    char *url = NULL;
+    int rc = os_aws_url(cases[i].label, cases[i].region, &variant, &url, &error);
+    assert_int_equal(rc, cases[i].host ? OS_OK : OS_ERR_ARGUMENT);
+    if (cases[i].host) assert_string_equal(url + strlen("https://"), cases[i].host);
+    os_free(url);
+  }
+}
+
+static void find_variant(const char *profile, int code, bool fips, bool dual) {
+  struct os_settings *settings;
+  struct os_addresses addresses;
+  struct os_profiles *profiles = read_both();
+  assert_int_equal(os_settings_new(&settings, &error), OS_OK);
+  assert_int_equal(os_addresses_find(&addresses, settings, profiles, profile, NULL, &error), code);
+  if (!code) {
+    assert_int_equal(addresses.variant.fips, fips);
+    assert_int_equal(addresses.variant.dual_stack, dual);
+    os_addresses_clear(&addresses);
+  }
+  os_settings_free(settings);
+  os_profiles_free(profiles);
+}
+
+static void which_of_its_addresses(void **state) {
+  (void)state;
+  put(config_path, "[profile both]\nuse_fips_endpoint = true\nuse_dualstack_endpoint = TRUE\n"
+                   "[profile odd]\nuse_fips_endpoint = perhaps\n");
+  find_variant(NULL, OS_OK, false, false);
+  find_variant("both", OS_OK, true, true);
+  find_variant("odd", OS_ERR_ARGUMENT, false, false);
+  assert_non_null(strstr(error.text, "use_fips_endpoint: 'perhaps'"));
+  setenv("AWS_USE_FIPS_ENDPOINT", "false", 1);
+  setenv("AWS_USE_DUALSTACK_ENDPOINT", "true", 1);
+  find_variant("both", OS_OK, false, true); /* a variable before the profile */
+  find_variant("odd", OS_OK, false, true);
+  find_variant(NULL, OS_OK, false, true);
+  unsetenv("AWS_USE_FIPS_ENDPOINT");
+  unsetenv("AWS_USE_DUALSTACK_ENDPOINT");
+}
+
+static void check_sts(const char *region, const char *configured, bool legacy, bool fips, const char *url,
                       const char *signed_for) {
-  struct os_addresses addresses = {.region = (char *)(uintptr_t)region};
+  struct os_addresses addresses = {.region = (char *)(uintptr_t)region, .variant.fips = fips};
   char *found, *found_region;
   addresses.configured[OS_ADDRESS_STS] = (char *)(uintptr_t)configured;
   assert_int_equal(os_addresses_sts(&addresses, legacy, &found, &found_region, &error), OS_OK);
@@ -307,12 +384,15 @@ static void check_sts(const char *region, const char *configured, bool legacy, c
 
 static void the_token_service(void **state) {
   (void)state;
-  check_sts("eu-west-1", NULL, false, "https://sts.eu-west-1.amazonaws.com", "eu-west-1");
-  check_sts("cn-north-1", NULL, false, "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1");
-  check_sts("eu-west-1", NULL, true, "https://sts.amazonaws.com", "us-east-1");
-  check_sts(NULL, NULL, false, "https://sts.amazonaws.com", "us-east-1");
-  check_sts("eu-west-1", "http://x", true, "http://x", "eu-west-1");
-  check_sts(NULL, "http://x", false, "http://x", "us-east-1");
+  check_sts("eu-west-1", NULL, false, false, "https://sts.eu-west-1.amazonaws.com", "eu-west-1");
+  check_sts("cn-north-1", NULL, false, false, "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1");
+  check_sts("eu-west-1", NULL, true, false, "https://sts.amazonaws.com", "us-east-1");
+  check_sts("cn-north-1", NULL, true, false, "https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1");
+  check_sts(NULL, NULL, false, false, "https://sts.amazonaws.com", "us-east-1");
+  check_sts(NULL, NULL, false, true, "https://sts-fips.us-east-1.amazonaws.com", "us-east-1");
+  check_sts("us-west-2", NULL, true, true, "https://sts-fips.us-west-2.amazonaws.com", "us-west-2");
+  check_sts("eu-west-1", "http://x", true, false, "http://x", "eu-west-1");
+  check_sts(NULL, "http://x", false, false, "http://x", "us-east-1");
 }
 
 int main(void) {
@@ -325,6 +405,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(the_nearest_address_holds, fresh, clean),
       cmocka_unit_test_setup_teardown(what_is_given_to_the_session_is_never_ignored, fresh, clean),
       cmocka_unit_test_setup_teardown(regions, fresh, clean),
+      cmocka_unit_test_setup_teardown(which_of_its_addresses, fresh, clean),
+      cmocka_unit_test(addresses_of_every_partition),
       cmocka_unit_test(the_token_service),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);

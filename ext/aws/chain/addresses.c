@@ -1,6 +1,6 @@
 /* addresses.c - region and addresses, each from the first place that names it.
 **
-** Calls base, config and profile.
+** Calls base, config, profile and partition.
 */
 #include "aws/chain/addresses.h"
 #include <stdlib.h>
@@ -12,13 +12,14 @@
 static const struct {
   const char *variable;   /* of its own */
   const char *in_profile; /* in a section [services …] */
+  const char *label;      /* what AWS's own hosts begin with */
   int setting;            /* which stands for the variable; -1: none */
 } known[OS_ADDRESS_COUNT] = {
-    [OS_ADDRESS_S3] = {"AWS_ENDPOINT_URL_S3", "s3", OS_SET_AWS_ENDPOINT_URL_S3},
-    [OS_ADDRESS_SQS] = {"AWS_ENDPOINT_URL_SQS", "sqs", OS_SET_AWS_ENDPOINT_URL_SQS},
-    [OS_ADDRESS_STS] = {"AWS_ENDPOINT_URL_STS", "sts", OS_SET_AWS_ENDPOINT_URL_STS},
-    [OS_ADDRESS_SSO] = {"AWS_ENDPOINT_URL_SSO", "sso", -1},
-    [OS_ADDRESS_OIDC] = {"AWS_ENDPOINT_URL_SSO_OIDC", "sso_oidc", -1},
+    [OS_ADDRESS_S3] = {"AWS_ENDPOINT_URL_S3", "s3", "s3", OS_SET_AWS_ENDPOINT_URL_S3},
+    [OS_ADDRESS_SQS] = {"AWS_ENDPOINT_URL_SQS", "sqs", "sqs", OS_SET_AWS_ENDPOINT_URL_SQS},
+    [OS_ADDRESS_STS] = {"AWS_ENDPOINT_URL_STS", "sts", "sts", OS_SET_AWS_ENDPOINT_URL_STS},
+    [OS_ADDRESS_SSO] = {"AWS_ENDPOINT_URL_SSO", "sso", "portal.sso", -1},
+    [OS_ADDRESS_OIDC] = {"AWS_ENDPOINT_URL_SSO_OIDC", "sso_oidc", "oidc", -1},
 };
 
 static const char *variable(const char *name) {
@@ -36,10 +37,6 @@ bool os_aws_is_region(const char *text) {
   for (; text[len]; len++)
     if (!os_is_alpha(text[len]) && !os_is_digit(text[len]) && text[len] != '-') return false;
   return len > 0 && len < 64 && *text != '-' && text[len - 1] != '-';
-}
-
-const char *os_aws_domain(const char *region) {
-  return region && os_has_prefix(region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com";
 }
 
 enum os_address os_address_of(const char *service) {
@@ -126,6 +123,30 @@ static int find_ca_bundle(struct os_addresses *out, const struct os_settings *se
   return bundle && !out->ca_bundle ? os_fail_nomem(error) : OS_OK;
 }
 
+/* The variable, else the profile ("Dual-stack and FIPS endpoints", AWS SDKs and Tools Reference Guide).
+** What cannot be read is an error: who asks for FIPS must not be served without. */
+static int find_switch(bool *out, const char *name, const char *key, const struct os_profiles *profiles,
+                       const char *profile, struct os_error *error) {
+  const char *text = variable(name), *from = name;
+  *out = false;
+  if (!text && profile) {
+    text = os_profiles_get(profiles, profile, key);
+    from = key;
+  }
+  if (!text || os_parse_bool(text, out)) return OS_OK;
+  os_fail(error, OS_ERR_ARGUMENT, "%s: '%.60s' is neither true nor false", from, text);
+  return os_advise(error, "write true, or leave it out");
+}
+
+static int find_variant(struct os_addresses *out, const struct os_profiles *profiles, const char *profile,
+                        struct os_error *error) {
+  int code =
+      find_switch(&out->variant.fips, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", profiles, profile, error);
+  if (code) return code;
+  return find_switch(&out->variant.dual_stack, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint",
+                     profiles, profile, error);
+}
+
 int os_addresses_find(struct os_addresses *out, const struct os_settings *settings,
                       const struct os_profiles *profiles, const char *profile, const char *region,
                       struct os_error *error) {
@@ -135,6 +156,7 @@ int os_addresses_find(struct os_addresses *out, const struct os_settings *settin
   memset(out, 0, sizeof *out);
   int code = find_region(out, settings, profiles, profile, region, error);
   if (!code) code = find_ca_bundle(out, settings, profiles, profile, error);
+  if (!code) code = find_variant(out, profiles, profile, error);
   for (int i = 0; !code && i < OS_ADDRESS_COUNT; i++) {
     struct found found = find_address((enum os_address)i, settings, profiles, profile);
     if (!ignored || found.is_option) code = copy_address(&out->configured[i], &found, error);
@@ -151,17 +173,36 @@ void os_addresses_clear(struct os_addresses *addresses) {
   memset(addresses, 0, sizeof *addresses);
 }
 
+int os_addresses_url(const struct os_addresses *addresses, enum os_address which, const char *region,
+                     char **out, struct os_error *error) {
+  const char *configured = addresses->configured[which];
+  if (!configured) return os_aws_url(known[which].label, region, &addresses->variant, out, error);
+  *out = os_strdup(configured);
+  return *out ? OS_OK : os_fail_nomem(error);
+}
+
+/* One address for the whole world, signed for as if it were in us-east-1; it has no variants. */
+static bool is_global(const struct os_addresses *addresses, bool legacy) {
+  const char *region = addresses->region;
+  if (addresses->variant.fips || addresses->variant.dual_stack) return false;
+  return !region || (legacy && os_aws_is_standard(region));
+}
+
 int os_addresses_sts(const struct os_addresses *addresses, bool legacy, char **url, char **region,
                      struct os_error *error) {
   const char *configured = addresses->configured[OS_ADDRESS_STS], *named = addresses->region;
-  bool global = !named || legacy; /* one address for the whole world, signed for as if it were in us-east-1 */
-  *region = os_strdup(global && !(configured && named) ? "us-east-1" : named);
-  *url = configured ? os_strdup(configured)
-         : global   ? os_strdup("https://sts.amazonaws.com")
-                    : os_mprintf("https://sts.%s.%s", named, os_aws_domain(named));
-  if (*url && *region) return OS_OK;
-  os_free(*url);
+  bool global = is_global(addresses, legacy);
+  const char *signed_for = !named || (global && !configured) ? "us-east-1" : named;
+  *url = NULL;
+  *region = os_strdup(signed_for);
+  if (!*region) return os_fail_nomem(error);
+  int rc = OS_OK;
+  if (global && !configured)
+    rc = (*url = os_strdup("https://sts.amazonaws.com")) ? OS_OK : os_fail_nomem(error);
+  else
+    rc = os_addresses_url(addresses, OS_ADDRESS_STS, signed_for, url, error);
+  if (!rc) return OS_OK;
   os_free(*region);
-  *url = *region = NULL;
-  return os_fail_nomem(error);
+  *region = NULL;
+  return rc;
 }

@@ -4,6 +4,7 @@
 */
 #ifndef OS_AWS_CHAIN_ADDRESSES_H
 #define OS_AWS_CHAIN_ADDRESSES_H
+#include "aws/chain/partition.h"
 #include "aws/chain/profile.h"
 #include "config/settings.h"
 
@@ -19,6 +20,7 @@ enum os_address {
 struct os_addresses {
   char *region;                       /* NULL: none is named */
   char *configured[OS_ADDRESS_COUNT]; /* without '/' at the end; NULL: AWS's own */
+  struct os_aws_variant variant;      /* which of AWS's own */
   char *ca_bundle;                    /* of AWS_CA_BUNDLE, the profile, CA_BUNDLE; or NULL */
 };
 
@@ -30,10 +32,11 @@ void os_addresses_clear(struct os_addresses *addresses);
 
 /* Which address serves "s3", "sqs", "sts"; OS_ADDRESS_COUNT: none. */
 enum os_address os_address_of(const char *service);
-/* What ends the names of hosts in a region: "amazonaws.com", "amazonaws.com.cn". */
-const char *os_aws_domain(const char *region);
 /* A region's name has letters, digits and '-' only: it becomes a part of host names. */
 bool os_aws_is_region(const char *text);
+/* Where a service is: as configured, or AWS's own in the region. os_free() *out. */
+int os_addresses_url(const struct os_addresses *addresses, enum os_address which, const char *region,
+                     char **out, struct os_error *error);
 /* STS as it is to be called, and the region to sign for; os_free() both. */
 int os_addresses_sts(const struct os_addresses *addresses, bool legacy, char **url, char **region,
                      struct os_error *error);

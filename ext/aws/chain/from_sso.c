@@ -59,13 +59,6 @@ static int make_cache_path(const struct os_search *search, const char *folder, c
   return *out ? OS_OK : os_fail_nomem(error);
 }
 
-static char *own_address(const struct os_search *search, enum os_address which, const char *prefix,
-                         const char *region) {
-  const char *configured = search->addresses.configured[which];
-  return configured ? os_strdup(configured)
-                    : os_mprintf("https://%s.%s.%s", prefix, region, os_aws_domain(region));
-}
-
 int os_search_sso(const struct os_search *search, const char *profile, struct os_source **out,
                   struct os_error *error) {
   static const char *const keys[SSO_KEYS] = {"sso_account_id", "sso_role_name"};
@@ -84,8 +77,8 @@ int os_search_sso(const struct os_search *search, const char *profile, struct os
   if (!code) code = check_region(profile, region, error);
   if (!code) code = make_cache_path(search, "sso", "SHA1", session ? session : start_url, &token_path, error);
   if (code) return code;
-  portal = own_address(search, OS_ADDRESS_SSO, "portal.sso", region);
-  oidc = own_address(search, OS_ADDRESS_OIDC, "oidc", region);
+  code = os_addresses_url(&search->addresses, OS_ADDRESS_SSO, region, &portal, error);
+  if (!code) code = os_addresses_url(&search->addresses, OS_ADDRESS_OIDC, region, &oidc, error);
   snprintf(login, sizeof login, "aws sso login --profile %s", profile);
   snprintf(origin, sizeof origin, "the login of profile '%s'", profile);
   struct os_sso sso = {.account_id = values[0],
@@ -97,7 +90,7 @@ int os_search_sso(const struct os_search *search, const char *profile, struct os
                        .ca_bundle = search->addresses.ca_bundle,
                        .login = login,
                        .origin = origin};
-  code = portal && oidc ? os_sso_source(out, &sso, error) : os_fail_nomem(error);
+  if (!code) code = os_sso_source(out, &sso, error);
   os_free(token_path);
   os_free(portal);
   os_free(oidc);
