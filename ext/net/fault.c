@@ -31,14 +31,23 @@ static enum phase reached(const struct os_http_transfer *transfer, bool sent) {
   return connected ? HANDSHAKE : CONNECTING;
 }
 
+/* Not a cluster but what a command or its keys need beside it: a service of AWS. */
+static bool is_service(const struct os_endpoint *endpoint) {
+  return endpoint->setting != NULL;
+}
+
 /* The setting as its user knows it: by environment name for main, by option for a connection of
 ** os_connect(). */
 static const char *setting(const struct os_endpoint *endpoint, const char *name, const char *option) {
   return endpoint->name && strcmp(endpoint->name, "main") ? option : name;
 }
 
+static const char *bundle_setting(const struct os_endpoint *endpoint) {
+  return is_service(endpoint) ? "AWS_CA_BUNDLE" : setting(endpoint, "CA_BUNDLE", "ca_bundle");
+}
+
 static const char *endpoint_setting(const struct os_endpoint *endpoint) {
-  if (endpoint->setting) return endpoint->setting;
+  if (is_service(endpoint)) return endpoint->setting;
   return setting(endpoint, "OPENSEARCH_ENDPOINT", "the endpoint given to os_connect()");
 }
 
@@ -79,10 +88,14 @@ static void refused_connection(const struct os_http_transfer *transfer, struct o
                                                                       : "no connection";
   os_fail(error, OS_ERR_NETWORK, "cannot reach %s: %s", endpoint->url, why);
   put_detail(transfer, error);
-  os_advise(error,
-            "is the cluster running, and are host and port right? check %s (and http_proxy, https_proxy, "
+  os_advise(
+      error,
+      is_service(endpoint)
+          ? "may this machine reach it (network, firewall, VPC endpoint), and is the address right? check "
+            "%s (and http_proxy, https_proxy, NO_PROXY if a proxy is set)"
+          : "is the cluster running, and are host and port right? check %s (and http_proxy, https_proxy, "
             "NO_PROXY if a proxy is set)",
-            endpoint_setting(endpoint));
+      endpoint_setting(endpoint));
 }
 
 static void timed_out(const struct os_http_transfer *transfer, bool sent, struct os_error *error) {
@@ -99,8 +112,11 @@ static void timed_out(const struct os_http_transfer *transfer, bool sent, struct
   os_fail(error, OS_ERR_TIMEOUT,
           "%s did not finish within %ld.%01ld s (%s); whether the request was carried out is not known",
           endpoint->url, ms / 1000, ms % 1000 / 100, during);
-  os_advise(error, "raise %s, or look at the load of the cluster",
-            setting(endpoint, "REQUEST_TIMEOUT", "request_timeout"));
+  if (is_service(endpoint))
+    os_advise(error, "try again; when it stays so look at the network between, and at %s", endpoint->setting);
+  else
+    os_advise(error, "raise %s, or look at the load of the cluster",
+              setting(endpoint, "REQUEST_TIMEOUT", "request_timeout"));
 }
 
 static void lost_connection(const struct os_http_transfer *transfer, CURLcode code, bool sent,
@@ -136,7 +152,7 @@ static void no_http(const struct os_http_transfer *transfer, struct os_error *er
 ** words decide. */
 static void bad_certificate(const struct os_http_transfer *transfer, struct os_error *error) {
   const struct os_endpoint *endpoint = transfer->call->endpoint;
-  const char *bundle = setting(endpoint, "CA_BUNDLE", "ca_bundle");
+  const char *bundle = bundle_setting(endpoint);
   long verify = 0;
   curl_easy_getinfo(transfer->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
   if (verify == 10 || says(transfer, "expired")) {
@@ -150,9 +166,12 @@ static void bad_certificate(const struct os_http_transfer *transfer, struct os_e
   } else if (says(transfer, "match") || verify == 62 || verify == 64) {
     os_fail(error, OS_ERR_TLS, "the certificate of %s was made for another host name", endpoint->url);
     put_detail(transfer, error);
-    os_advise(error,
-              "use a name of the certificate in %s, or set %s to false, which still checks who signed it",
-              endpoint_setting(endpoint), setting(endpoint, "VERIFY_HOSTNAME", "verify_hostname"));
+    if (is_service(endpoint))
+      os_advise(error, "is the address right? check %s", endpoint->setting);
+    else
+      os_advise(error,
+                "use a name of the certificate in %s, or set %s to false, which still checks who signed it",
+                endpoint_setting(endpoint), setting(endpoint, "VERIFY_HOSTNAME", "verify_hostname"));
   } else if ((verify >= 18 && verify <= 21) || verify == 2 || says(transfer, "issuer") ||
              says(transfer, "self")) {
     os_fail(error, OS_ERR_TLS, "the certificate of %s is not signed by a CA known here", endpoint->url);
@@ -187,7 +206,7 @@ static void bad_bundle(const struct os_http_transfer *transfer, struct os_error 
     os_fail(error, OS_ERR_TLS, "the CA bundle cannot be used");
   put_detail(transfer, error);
   os_advise(error, "%s (else CURL_CA_BUNDLE, SSL_CERT_FILE) must name a readable PEM file",
-            setting(endpoint, "CA_BUNDLE", "ca_bundle"));
+            bundle_setting(endpoint));
 }
 
 void os_transfer_fault(const struct os_http_transfer *transfer, CURLcode code, bool sent) {

@@ -231,6 +231,13 @@ static void nobody_listens(void **state) {
   assert_false(call.maybe_sent);
   says("os_connect()");
   os_http_call_free(&call);
+  endpoint.setting = "AWS_ENDPOINT_URL_S3"; /* a service is no cluster */
+  assert_int_equal(ask(&call, "GET", "/x", NULL), OS_ERR_NETWORK);
+  says("may this machine reach it");
+  says("AWS_ENDPOINT_URL_S3");
+  assert_null(strstr(error.advice, "cluster"));
+  os_http_call_free(&call);
+  endpoint.setting = NULL;
 }
 
 static void unknown_host(void **state) {
