@@ -388,13 +388,13 @@ static void test_max_record(void **state) {
 static void test_long_names(void **state) {
   (void)state;
   struct os_parse_options o = {.json_root = OS_ROOT_MEMBERS};
-  char data[200], wanted[100] = "member \"";
+  char data[200], wanted[100];
   int n = snprintf(data, sizeof data, "{\"a");
   for (int i = 0; i < 40; i++)
     n += snprintf(data + n, sizeof data - (size_t)n, "\xc3\xa4");
   snprintf(data + n, sizeof data - (size_t)n, "\":3}");
-  strncat(wanted, data + 2, 59); /* 60 bytes would end in the middle of one */
-  strcat(wanted, "\" is a number");
+  /* 60 bytes would end in the middle of one */
+  snprintf(wanted, sizeof wanted, "member \"%.59s\" is a number", data + 2);
   struct collect c = with(o, JSON, data);
   assert_string_equal(c.docs.data, "!not_an_object\n");
   if (!strstr(c.last_reason, wanted)) fail_msg("%s instead of %s", c.last_reason, wanted);
