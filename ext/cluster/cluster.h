@@ -44,6 +44,7 @@ struct os_cluster_call {
   size_t body_len;          /* 0 with a body: strlen */
   const char *content_type; /* NULL: application/json */
   double timeout;
+  size_t max_answer; /* bytes; 0: 64 MiB. A longer one is OS_ERR_TOO_LARGE */
   bool idempotent;
   const int *allowed;
   const char *what; /* for messages; NULL: "METHOD path" */

@@ -83,10 +83,15 @@ static int send_call(struct os_cluster *cluster, const struct os_cluster_call *c
     http->body_len = call->body && !call->body_len ? strlen(call->body) : call->body_len;
     http->content_type = call->content_type;
     http->timeout = call->timeout;
+    http->max_answer = call->max_answer;
     int rc = os_http_roundtrip(cluster->net, http, &cluster->probe, error);
     if (!is_worth_retrying(cluster, call, http, rc, attempt)) {
       if (rc == OS_OK || rc == OS_ERR_INTERRUPTED) return rc;
-      return os_error_prefix(error, "%s", what);
+      os_error_prefix(error, "%s", what);
+      /* net/ says it in words alone (fault.c): to who sends batches it is an answer like any damaged one */
+      if (call->max_answer && rc == OS_ERR_ANSWER && error && strstr(error->text, "is larger than the"))
+        error->code = rc = OS_ERR_TOO_LARGE;
+      return rc;
     }
     double delay = os_retry_delay(attempt, retry_base, retry_cap, http->retry_after, os_random_unit());
     log_retry(cluster, what, http, attempt, delay);

@@ -40,6 +40,7 @@ static int read_figure(struct os_cluster *cluster, const char *name, const char 
   json_t *answer = NULL;
   *values = NULL;
   *shards = 0;
+  if (os_cluster_is_serverless(cluster)) return os_serverless_lacks("sequence numbers to ask for", error);
   int rc = os_name_request(cluster, &call, NULL, &answer, error);
   if (rc == OS_OK) rc = os_all_shards(answer, "statistics", error);
   const json_t *list = json_object_get(json_object_get(json_object_get(answer, "indices"), name), "shards");

@@ -25,6 +25,26 @@ json_t *os_index_definition(const json_t *got) {
   return json_pack("{s:{s:o}, s:o}", "settings", "index", settings, "mappings", mappings);
 }
 
+/* ---- for another cluster ---- */
+
+void os_index_definition_elsewhere(json_t *definition, bool serverless) {
+  static const char *const local[] = {"default_pipeline", "final_pipeline", "search", "lifecycle", "plugins"};
+  static const char *const taken[] = {"analysis", "similarity", "knn", "mapping", NULL};
+  json_t *settings = json_object_get(json_object_get(definition, "settings"), "index"), *value;
+  const char *key;
+  void *next;
+  for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+    json_object_del(settings, local[i]);
+  json_object_del(json_object_get(settings, "routing"), "allocation");
+  if (!serverless) return;
+  json_object_foreach_safe(settings, next, key, value) {
+    size_t i = 0;
+    while (taken[i] && strcmp(taken[i], key) != 0)
+      i++;
+    if (!taken[i]) json_object_del(settings, key);
+  }
+}
+
 /* ---- the user's changes ---- */
 
 /* Take "a.b.c" out of nested objects, whether it is written nested, dotted, or half of each. */

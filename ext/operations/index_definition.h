@@ -4,11 +4,16 @@
 #ifndef OS_OPERATIONS_INDEX_DEFINITION_H
 #define OS_OPERATIONS_INDEX_DEFINITION_H
 #include <jansson.h>
+#include <stdbool.h>
 #include "base/error.h"
 
 /* From the answer of os_cluster_index_get(): {"settings":{"index":{…}},"mappings":{…}}, a body for PUT
 ** /name. New reference; NULL: no memory, or the answer has none. Aliases are not part of it. */
 json_t *os_index_definition(const json_t *got);
+
+/* Take out what means nothing on another cluster: its nodes, its pipelines, its policies. serverless: keep
+** only what a collection takes ("Supported operations and plugins in Amazon OpenSearch Serverless"). */
+void os_index_definition_elsewhere(json_t *definition, bool serverless);
 
 /* Change it by `wanted`, {"settings":{…},"mappings":{…}}: a setting is replaced one by one
 ** ("number_of_shards", "index.number_of_shards" and {"index":{"number_of_shards"}} are the same one; null

@@ -14,6 +14,7 @@ static const char *const op_words[] = {"index", "create", NULL};
 static const char *const conflict_words[] = {"abort", "proceed", NULL};
 
 static const struct os_option reindex_options[] = {
+    {"source_connection", OS_OPT_TEXT, 1, 255, NULL, NULL},
     {"create", OS_OPT_BOOL | OS_OPT_OBJECT, 0, 0, NULL, "false"},
     {"query", OS_OPT_OBJECT, 0, 0, NULL, NULL},
     {"script", OS_OPT_TEXT | OS_OPT_OBJECT, 0, 0, NULL, NULL},
@@ -83,7 +84,18 @@ static int fill(struct os_command *command, struct os_reindex_request *request, 
   request->allow_empty = os_options_bool(options, "allow_empty", false);
   request->allow_unverified = os_options_bool(options, "allow_unverified", false);
   request->dry_run = os_command_dry_run(command);
+  request->batch_bytes = os_settings_bytes(command->session->settings, OS_SET_BATCH_BYTES);
+  request->max_workers = (int)os_settings_int(command->session->settings, OS_SET_MAX_WORKERS);
   return OS_OK;
+}
+
+/* The cluster of the source, when it is named. */
+static int open_source(struct os_command *command, struct os_reindex_request *request,
+                       struct os_cluster *source) {
+  const char *connection = os_options_text(&command->options, "source_connection", NULL);
+  if (!connection) return OS_OK;
+  request->from = source;
+  return os_session_cluster(command->session, connection, source, &command->error);
 }
 
 static json_t *count_or_null(int64_t count) {
@@ -102,15 +114,15 @@ static int give(struct os_command *command, const struct os_reindex_request *req
                                  ? "The copy to %s was complete; only its backup was left and is removed."
                                  : "What was begun to copy to %s is undone.",
                              target);
-  json_t *response =
-      json_pack("{s:s, s:s, s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "source", source,
-                "target", target, "created_target", (int)result->made, "resumed", (int)result->resumed,
-                "source_documents", count_or_null(result->source_documents), "total", (json_int_t)f->total,
-                "created", (json_int_t)f->created, "updated", (json_int_t)f->updated, "deleted",
-                (json_int_t)f->deleted, "noops", (json_int_t)f->noops, "version_conflicts",
-                (json_int_t)f->version_conflicts, "target_before", count_or_null(result->target_before),
-                "target_documents", request->dry_run ? json_null() : count_or_null(result->target_documents),
-                "source_writes", request->dry_run ? json_null() : count_or_null(result->source_writes));
+  json_t *response = json_pack(
+      "{s:s, s:s, s:b, s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "source", source,
+      "target", target, "created_target", (int)result->made, "resumed", (int)result->resumed,
+      "through_process", (int)result->through, "source_documents", count_or_null(result->source_documents),
+      "total", (json_int_t)f->total, "created", (json_int_t)f->created, "updated", (json_int_t)f->updated,
+      "deleted", (json_int_t)f->deleted, "noops", (json_int_t)f->noops, "version_conflicts",
+      (json_int_t)f->version_conflicts, "target_before", count_or_null(result->target_before),
+      "target_documents", request->dry_run ? json_null() : count_or_null(result->target_documents),
+      "source_writes", request->dry_run ? json_null() : count_or_null(result->source_writes));
   if (request->dry_run && documents < 0)
     return os_command_result(command, "success", response,
                              "%s would be copied to %s; what it holds may not be counted.", source, target);
@@ -129,19 +141,21 @@ static int give(struct os_command *command, const struct os_reindex_request *req
 }
 
 int os_run_reindex(struct os_command *command) {
-  struct os_cluster cluster;
+  struct os_cluster cluster, source = {0};
   struct os_reindex_result result = {0};
   struct os_reindex_request request = {0};
   json_t *script = NULL;
   int rc = fill(command, &request, &script);
   if (rc == OS_OK) rc = os_command_cluster(command, &cluster);
   if (rc == OS_OK) {
-    rc = os_command_job_begin(command, "reindex", request.target);
+    rc = open_source(command, &request, &source);
+    if (rc == OS_OK) rc = os_command_job_begin(command, "reindex", request.target);
     if (rc == OS_OK) {
       command->job.progress = os_command_progress(command);
       rc = os_reindex_run(&command->job, &cluster, &request, &result, &command->error);
     }
     if (rc == OS_OK) rc = give(command, &request, &result);
+    os_session_cluster_release(&source);
     os_session_cluster_release(&cluster);
   }
   json_decref(script);

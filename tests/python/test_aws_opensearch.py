@@ -194,7 +194,6 @@ def test_an_alias_moves_in_a_collection(files, aoss, plain, index):
 
 
 @pytest.mark.parametrize("statement, words", [
-    ("os_reindex('a', 'b')", "Serverless has no _reindex"),
     ("os_force_merge('a')", "Serverless"),
 ])
 def test_what_a_collection_has_not(box, aoss, statement, words):

@@ -171,6 +171,49 @@ static void overridden_wrongly(void **state) {
   }
 }
 
+/* ---- on another cluster ---- */
+
+static void definition_elsewhere(void **state) {
+  (void)state;
+  static const char text[] =
+      "{\"settings\":{\"index\":{\"number_of_shards\":\"3\",\"refresh_interval\":\"7s\",\"default_pipeline\":"
+      "\"p\","
+      "\"final_pipeline\":\"q\",\"lifecycle\":{\"name\":\"l\"},\"knn\":\"true\",\"mapping\":{\"coerce\":"
+      "\"false\"},"
+      "\"routing\":{\"allocation\":{\"require\":{\"box\":\"hot\"}},\"rebalance\":\"x\"},"
+      "\"analysis\":{\"analyzer\":{}}}},\"mappings\":{\"dynamic\":\"strict\"}}";
+  json_t *made = parse(text);
+  os_index_definition_elsewhere(made, false);
+  assert_json(
+      made,
+      "{\"settings\":{\"index\":{\"number_of_shards\":\"3\",\"refresh_interval\":\"7s\",\"knn\":\"true\","
+      "\"mapping\":{\"coerce\":\"false\"},\"routing\":{\"rebalance\":\"x\"},"
+      "\"analysis\":{\"analyzer\":{}}}},\"mappings\":{\"dynamic\":\"strict\"}}");
+  made = parse(text);
+  os_index_definition_elsewhere(made, true);
+  assert_json(made, "{\"settings\":{\"index\":{\"knn\":\"true\",\"mapping\":{\"coerce\":\"false\"},"
+                    "\"analysis\":{\"analyzer\":{}}}},\"mappings\":{\"dynamic\":\"strict\"}}");
+}
+
+/* A copy that was broken off can be gone on with only when its documents have the same ids on both sides. */
+static void ids_are_kept(void **state) {
+  (void)state;
+  json_t *script = parse("{\"source\":\"x\"}");
+  struct os_reindex_work plain = {.source = "a", .target = "b"}, work;
+  assert_true(os_reindex_keeps_ids(&plain));
+  work = plain, work.pipeline = "_none";
+  assert_true(os_reindex_keeps_ids(&work));
+  work = plain, work.pipeline = "p";
+  assert_false(os_reindex_keeps_ids(&work));
+  work = plain, work.script = script;
+  assert_false(os_reindex_keeps_ids(&work));
+  work = plain, work.changes_ids = true;
+  assert_false(os_reindex_keeps_ids(&work));
+  work = plain, work.no_ids = true;
+  assert_false(os_reindex_keeps_ids(&work));
+  json_decref(script);
+}
+
 /* ---- room ---- */
 
 static void watermarks(void **state) {
@@ -198,6 +241,8 @@ int main(void) {
                                      cmocka_unit_test(definition),
                                      cmocka_unit_test(overridden),
                                      cmocka_unit_test(overridden_wrongly),
+                                     cmocka_unit_test(definition_elsewhere),
+                                     cmocka_unit_test(ids_are_kept),
                                      cmocka_unit_test(watermarks)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

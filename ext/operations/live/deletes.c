@@ -3,6 +3,7 @@
 */
 #include <string.h>
 #include "base/alloc.h"
+#include "base/buffer.h"
 #include "base/json.h"
 #include "operations/live/live_int.h"
 
@@ -41,7 +42,7 @@ static int look_up(struct os_live *live, const char *ids, json_t **answer, struc
   char *path = os_cluster_path(live->request->source, "/_mget?_source=false");
   if (!path) return os_fail_nomem(error);
   struct os_cluster_call call = {.method = "POST", .path = path, .body = ids, .idempotent = true};
-  int rc = os_cluster_request(live->cluster, &call, NULL, answer, error);
+  int rc = os_cluster_request(live->copy.from, &call, NULL, answer, error);
   os_free(path);
   return rc;
 }
@@ -84,7 +85,7 @@ static int reconcile_page(struct os_live *live, const char *text, int64_t *last,
     if (!rc && !(asked = os_json_parse(body.data, body.len, 0, "ids", error))) rc = (int)error->code;
     if (!rc) rc = list_missing(asked, answer, &lines, &missing, error);
     if (!rc && missing)
-      rc = os_cluster_delete_documents(live->cluster, live->request->target, lines.data, deleted, error);
+      rc = os_cluster_delete_documents(live->copy.from, live->request->target, lines.data, deleted, error);
   }
   json_decref(asked);
   json_decref(answer);
@@ -95,12 +96,12 @@ static int reconcile_page(struct os_live *live, const char *text, int64_t *last,
 
 static int reconcile_shard(struct os_live *live, size_t shard, int64_t upto, int64_t *deleted,
                            struct os_error *error) {
-  struct os_live_range range = {live->request->target, shard, -1, upto, IDS_A_PAGE, true};
+  struct os_copy_range range = {live->request->target, NULL, shard, -1, upto, IDS_A_PAGE, true};
   int rc = OS_OK, hits = 1;
   while (!rc && hits && range.above < upto) {
     char *text = NULL;
-    rc = os_live_look(live, error);
-    if (!rc) rc = os_live_page(live, &range, &text, error);
+    rc = os_copy_look(&live->copy, error);
+    if (!rc) rc = os_copy_page(live->copy.from, &range, &text, error);
     if (!rc) rc = reconcile_page(live, text, &range.above, &hits, deleted, error);
     os_free(text);
   }
@@ -111,8 +112,8 @@ int os_live_reconcile(struct os_live *live, int64_t *deleted, struct os_error *e
   int64_t *upto = NULL;
   size_t shards = 0;
   *deleted = 0;
-  int rc = os_cluster_checkpoints(live->cluster, live->request->target, &upto, &shards, error);
-  if (!rc) rc = os_cluster_refresh(live->cluster, live->request->target, error);
+  int rc = os_cluster_checkpoints(live->copy.from, live->request->target, &upto, &shards, error);
+  if (!rc) rc = os_cluster_refresh(live->copy.from, live->request->target, error);
   for (size_t i = 0; !rc && i < shards; i++)
     rc = reconcile_shard(live, i, upto[i], deleted, error);
   os_free(upto);

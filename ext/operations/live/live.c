@@ -2,9 +2,7 @@
 #include "operations/live/live_int.h"
 #include <stdio.h>
 #include <string.h>
-#include "base/alloc.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "operations/settle.h"
 
 enum {
@@ -19,18 +17,20 @@ static const double UNBLOCK_SECONDS = 10;
 static int block(struct os_live *live, struct os_error *error) {
   const char *source = live->request->source;
   bool blocked = false;
-  int rc = os_cluster_writes_blocked(live->cluster, source, &blocked, error);
+  int rc = os_cluster_writes_blocked(live->copy.from, source, &blocked, error);
   if (!rc && blocked) /* by somebody else: it stays theirs */
-    return os_job_audit(live->job, "live", "block", "pass", false, error, "%s takes no writes already",
+    return os_job_audit(live->copy.job, "live", "block", "pass", false, error, "%s takes no writes already",
                         source);
   if (!rc)
-    rc = os_ledger_step_put(live->job->ledger, live->job->number, source, "block", "begun", NULL, error);
+    rc = os_ledger_step_put(live->copy.job->ledger, live->copy.job->number, source, "block", "begun", NULL,
+                            error);
   if (!rc)
-    rc = os_job_audit(live->job, "live", "block", "did", true, error,
+    rc = os_job_audit(live->copy.job, "live", "block", "did", true, error,
                       "PUT /%s/_block/write; undone by PUT /%s/_settings {\"index.blocks.write\":null}",
                       source, source);
   live->block_ends = os_clock_monotonic() + live->request->max_block;
-  return rc ? rc : os_cluster_block_writes(live->cluster, source, live->request->max_block, error);
+  live->copy.urgent = true; /* nobody may wait behind a block */
+  return rc ? rc : os_cluster_block_writes(live->copy.from, source, live->request->max_block, error);
 }
 
 int os_live_release(struct os_job *job, struct os_cluster *cluster, const char *source,
@@ -56,21 +56,21 @@ int os_live_release(struct os_job *job, struct os_cluster *cluster, const char *
 static int report_pass(struct os_live *live, int64_t copied, double seconds, struct os_error *error) {
   char text[32];
   snprintf(text, sizeof text, "%lld.%03lld", (long long)seconds, (long long)(seconds * 1000) % 1000);
-  return os_job_audit(live->job, "live", "pass", "did", false, error, "pass %d: %lld documents in %s s",
+  return os_job_audit(live->copy.job, "live", "pass", "did", false, error, "pass %d: %lld documents in %s s",
                       live->result->passes, (long long)copied, text);
 }
 
-static int one_pass(struct os_live *live, struct os_live_writer *writer, int64_t *copied,
+static int one_pass(struct os_live *live, struct os_copy_writer *writer, int64_t *copied,
                     struct os_error *error) {
   double began = os_clock_monotonic();
   live->result->passes++;
-  int rc = os_live_look(live, error);
-  if (!rc) rc = os_live_pass(live, writer, copied, error);
+  int rc = os_copy_look(&live->copy, error);
+  if (!rc) rc = os_copy_pass(&live->copy, writer, copied, error);
   return rc ? rc : report_pass(live, *copied, os_clock_monotonic() - began, error);
 }
 
 /* Each pass is shorter than the one before, unless writers are as fast as we are. */
-static int catch_up(struct os_live *live, struct os_live_writer *writer, struct os_error *error) {
+static int catch_up(struct os_live *live, struct os_copy_writer *writer, struct os_error *error) {
   int64_t copied = 0;
   for (int i = 0; i < MOST_PASSES; i++) {
     int rc = one_pass(live, writer, &copied, error);
@@ -85,14 +85,14 @@ static int catch_up(struct os_live *live, struct os_live_writer *writer, struct 
 static int verify(struct os_live *live, int64_t operations, struct os_error *error) {
   const struct os_live_request *request = live->request;
   int64_t source = 0, target = 0, now = 0;
-  int rc = os_live_look(live, error);
-  if (!rc) rc = os_cluster_count_all(live->cluster, request->source, &source, error);
-  if (!rc) rc = os_cluster_count_all(live->cluster, request->target, &target, error);
-  if (!rc) rc = os_cluster_operations(live->cluster, request->source, &now, error);
+  int rc = os_copy_look(&live->copy, error);
+  if (!rc) rc = os_cluster_count_all(live->copy.from, request->source, &source, error);
+  if (!rc) rc = os_cluster_count_all(live->copy.from, request->target, &target, error);
+  if (!rc) rc = os_cluster_operations(live->copy.from, request->source, &now, error);
   if (rc) return rc;
   live->result->documents = target;
   if (source == target && now == operations)
-    return os_job_audit(live->job, "live", "equal", "pass", false, error,
+    return os_job_audit(live->copy.job, "live", "equal", "pass", false, error,
                         "%lld documents in both, no operation on %s since the block (%lld)",
                         (long long)target, request->source, (long long)now);
   if (now != operations)
@@ -102,27 +102,27 @@ static int verify(struct os_live *live, int64_t operations, struct os_error *err
     os_fail(error, OS_ERR_CONFLICT, "%s has %lld documents and its copy %s %lld", request->source,
             (long long)source, request->target, (long long)target);
   os_advise(error, "does somebody else write to %s?", request->target);
-  return os_job_guard_failed(live->job, "live", "equal", error);
+  return os_job_guard_failed(live->copy.job, "live", "equal", error);
 }
 
 /* Nothing can be missing in the copy, so it has too many or is equal. */
 static int take_out_deleted(struct os_live *live, struct os_error *error) {
   const struct os_live_request *request = live->request;
   int64_t source = 0, target = 0;
-  int rc = os_cluster_count_all(live->cluster, request->source, &source, error);
-  if (!rc) rc = os_cluster_count_all(live->cluster, request->target, &target, error);
+  int rc = os_cluster_count_all(live->copy.from, request->source, &source, error);
+  if (!rc) rc = os_cluster_count_all(live->copy.from, request->target, &target, error);
   if (rc || source == target) return rc;
   rc = os_live_reconcile(live, &live->result->deleted, error);
   return rc ? rc
-            : os_job_audit(live->job, "live", "deletes", "did", false, error,
+            : os_job_audit(live->copy.job, "live", "deletes", "did", false, error,
                            "%lld documents deleted from %s: they were deleted from %s meanwhile",
                            (long long)live->result->deleted, request->target, request->source);
 }
 
-static int behind_the_block(struct os_live *live, struct os_live_writer *writer, struct os_error *error) {
+static int behind_the_block(struct os_live *live, struct os_copy_writer *writer, struct os_error *error) {
   int64_t copied = 0, operations = 0;
   int rc = block(live, error);
-  if (!rc) rc = os_cluster_operations(live->cluster, live->request->source, &operations, error);
+  if (!rc) rc = os_cluster_operations(live->copy.from, live->request->source, &operations, error);
   if (!rc) rc = one_pass(live, writer, &copied, error);
   if (!rc) rc = take_out_deleted(live, error);
   if (!rc) rc = verify(live, operations, error);
@@ -130,32 +130,46 @@ static int behind_the_block(struct os_live *live, struct os_live_writer *writer,
 }
 
 static int copy(struct os_live *live, struct os_error *error) {
-  struct os_live_writer *writer = NULL;
-  int rc = os_live_writer_open(&writer, live, error);
+  struct os_copy_writer *writer = NULL;
+  int rc = os_copy_writer_open(&writer, &live->copy, error);
   if (!rc) rc = catch_up(live, writer, error);
   double began = os_clock_monotonic();
   if (!rc) rc = behind_the_block(live, writer, error);
   live->result->blocked = os_clock_monotonic() - began;
-  os_live_writer_close(writer);
+  os_copy_writer_close(writer);
   return rc;
+}
+
+/* For copy.look: how long the block lasts. */
+static int blocked_too_long(struct os_copy *copy, struct os_error *error) {
+  const struct os_live *live = (const struct os_live *)copy;
+  if (live->block_ends <= 0 || os_clock_monotonic() <= live->block_ends) return OS_OK;
+  os_fail(error, OS_ERR_TIMEOUT, "%s has refused writes for %.0f seconds, and the copy is not yet equal",
+          copy->source, live->request->max_block);
+  return os_advise(error, "it takes writes again; try at a quieter time, or raise max_block");
 }
 
 int os_live_copy(struct os_job *job, struct os_cluster *cluster, const struct os_live_request *request,
                  struct os_live_result *result, struct os_error *error) {
-  struct os_live live = {.job = job, .cluster = cluster, .request = request, .result = result};
+  struct os_live live = {.copy = {.job = job,
+                                  .from = cluster,
+                                  .to = cluster,
+                                  .source = request->source,
+                                  .target = request->target,
+                                  .item = request->source,
+                                  .step = "live",
+                                  .parameters = "pipeline=_none",
+                                  .batch_bytes = request->batch_bytes,
+                                  .max_workers = request->max_workers,
+                                  .look = blocked_too_long},
+                         .request = request,
+                         .result = result};
   memset(result, 0, sizeof *result);
   int rc = os_live_release(job, cluster, request->source, error); /* of a job that died behind the block */
-  int64_t *now = NULL;
-  if (!rc) rc = os_cluster_checkpoints(cluster, request->source, &now, &live.shards, error);
-  os_free(now);
-  if (!rc && !(live.cursors = os_calloc(live.shards, sizeof *live.cursors))) rc = os_fail_nomem(error);
-  if (!rc) rc = os_live_cursors_load(&live, error);
-  os_progress_begin(&live.meter, job->progress, job->session->log);
+  if (!rc) rc = os_copy_begin(&live.copy, false, error);
   if (!rc) rc = copy(&live, error);
-  struct os_progress_state state = {
-      .job = job->number, .index = request->target, .documents = (uint64_t)result->copied};
-  os_progress_end(&live.meter, &state);
-  os_free(live.cursors);
+  result->copied = live.copy.figures.read - live.copy.earlier;
+  os_copy_end(&live.copy);
   if (!rc) return OS_OK;
   struct os_error trouble;
   struct os_settle settle;

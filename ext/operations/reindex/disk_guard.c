@@ -53,7 +53,10 @@ static int judge(struct os_reindex *r, const struct os_disk *disk, int64_t size,
 int os_reindex_guard_disk(struct os_reindex *r, struct os_error *error) {
   struct os_index_stats stats;
   struct os_disk disk;
-  int rc = os_cluster_stats(r->cluster, r->request->source, &stats, error);
+  if (os_cluster_is_serverless(r->cluster) || os_cluster_is_serverless(r->from))
+    return os_job_audit(r->job, "guards", "disk", "skip", false, error,
+                        "a collection tells neither its size nor its room");
+  int rc = os_cluster_stats(r->from, r->request->source, &stats, error);
   if (!rc) rc = os_cluster_disk(r->cluster, &disk, error);
   if (rc) return os_reindex_unverified(r, "disk", error);
   return judge(r, &disk, stats.size_bytes, error);

@@ -23,7 +23,7 @@ static int guard_names(struct os_reindex *r, struct os_error *error) {
   if (rc) return os_error_prefix(error, "source");
   rc = os_cluster_check_name(r->request->target, error);
   if (rc) return os_error_prefix(error, "target");
-  if (!strcmp(r->request->source, r->request->target))
+  if (r->from == r->cluster && !strcmp(r->request->source, r->request->target))
     return os_fail(error, OS_ERR_ARGUMENT, "source and target are both %s", r->request->source);
   return OS_OK;
 }
@@ -41,7 +41,7 @@ static int refuse_kind(struct os_reindex *r, const char *role, const char *name,
 static int guard_source(struct os_reindex *r, struct os_error *error) {
   const char *name = r->request->source;
   struct os_resolved resolved = {0};
-  int rc = os_cluster_resolve(r->cluster, name, &resolved, error);
+  int rc = os_cluster_resolve(r->from, name, &resolved, error);
   if (rc) {
     rc = os_reindex_unverified(r, "source", error);
   } else if (resolved.kind == OS_NAME_MISSING) {
@@ -115,7 +115,7 @@ static int guard_target(struct os_reindex *r, struct os_error *error) {
 /* ---- settings and mappings ---- */
 
 int os_reindex_read_definitions(struct os_reindex *r, struct os_error *error) {
-  int rc = os_cluster_index_get(r->cluster, r->request->source, &r->source_index, error);
+  int rc = os_cluster_index_get(r->from, r->request->source, &r->source_index, error);
   if (rc == OS_ERR_FORBIDDEN && r->request->create && !r->target_exists)
     return refuse(r, "definition", error); /* nothing to make the target from */
   if (rc) rc = os_reindex_unverified(r, "definition", error);
@@ -183,7 +183,8 @@ static const char *pipeline_of(const json_t *index, const char *which) {
 /* What the source holds has been through the source's own pipeline already. A target that is to run another
 ** one by itself does so, as the server would. */
 int os_reindex_choose_pipeline(struct os_reindex *r, struct os_error *error) {
-  const json_t *target = r->target_exists ? r->target_index : r->source_index;
+  /* a target that is made on another cluster gets no pipelines of the source's */
+  const json_t *target = r->target_exists ? r->target_index : r->through ? NULL : r->source_index;
   const char *theirs = pipeline_of(r->source_index, "default_pipeline"),
              *own = pipeline_of(target, "default_pipeline");
   const char *last = pipeline_of(target, "final_pipeline");
@@ -207,17 +208,21 @@ int os_reindex_choose_pipeline(struct os_reindex *r, struct os_error *error) {
 
 /* ---- health, documents, other copies ---- */
 
-static int guard_health(struct os_reindex *r, const char *role, const char *name, struct os_error *error) {
+static int guard_health(struct os_reindex *r, struct os_cluster *cluster, const char *role, const char *name,
+                        struct os_error *error) {
   char health[16] = "", check[32];
   snprintf(check, sizeof check, "health of %s", role);
-  int rc = os_cluster_health(r->cluster, name, health, error);
+  if (os_cluster_is_serverless(cluster))
+    return os_job_audit(r->job, guards, check, "skip", false, error,
+                        "the service keeps the health of a collection to itself");
+  int rc = os_cluster_health(cluster, name, health, error);
   if (rc) return os_reindex_unverified(r, check, error);
   if (strcmp(health, "red") != 0)
     return os_job_audit(r->job, guards, check, "pass", false, error, "%s is %s%s", name, health,
                         !strcmp(health, "yellow") ? " (not every replica is assigned)" : "");
   char what[32];
   snprintf(what, sizeof what, "the %s", role);
-  os_health_refuse_red(r->cluster, what, name, error);
+  os_health_refuse_red(cluster, what, name, error);
   return refuse(r, check, error);
 }
 
@@ -226,11 +231,11 @@ static int guard_documents(struct os_reindex *r, struct os_error *error) {
   struct os_error ignored;
   os_error_clear(&ignored);
   r->result->source_documents = -1;
-  if (os_cluster_operations(r->cluster, name, &r->source_operations, &ignored)) r->source_operations = -1;
-  int rc = os_cluster_refresh(r->cluster, name, error);
+  if (os_cluster_operations(r->from, name, &r->source_operations, &ignored)) r->source_operations = -1;
+  int rc = os_cluster_refresh(r->from, name, error);
   char *query = !rc && r->request->query ? os_json_text(r->request->query) : NULL;
   if (!rc && r->request->query && !query) rc = os_fail_nomem(error);
-  if (!rc) rc = os_cluster_count(r->cluster, name, query, &r->result->source_documents, error);
+  if (!rc) rc = os_cluster_count(r->from, name, query, &r->result->source_documents, error);
   os_free(query);
   if (rc) {
     r->result->source_documents = -1;
@@ -247,12 +252,30 @@ static int guard_documents(struct os_reindex *r, struct os_error *error) {
   return refuse(r, "documents", error);
 }
 
+/* A collection of time series or vectors gives ids of its own. */
+int os_reindex_guard_ids(struct os_reindex *r, struct os_error *error) {
+  bool takes = true;
+  if (!os_cluster_is_serverless(r->cluster)) return OS_OK;
+  int rc = os_cluster_takes_ids(r->cluster, r->request->target, &takes, error);
+  if (rc) return os_reindex_unverified(r, "ids", error);
+  r->work.no_ids = !takes;
+  if (takes)
+    return os_job_audit(r->job, guards, "ids", "pass", false, error, "the target's collection takes ids");
+  return os_job_audit(
+      r->job, guards, "ids", "unknown", false, error,
+      "the target's collection gives ids of its own: documents lose theirs, and a copy that is "
+      "broken off begins anew");
+}
+
 /* Two that write there would each find the other's documents; and who may not look at tasks cannot see this
 ** one's end. */
 static int guard_tasks(struct os_reindex *r, struct os_error *error) {
   char task[128];
   bool completed = false;
-  int rc = os_cluster_task_poll(r->cluster, "os-reindex:1", &completed, NULL, error);
+  if (os_cluster_is_serverless(r->cluster))
+    return os_job_audit(r->job, guards, "tasks", "skip", false, error, "a collection runs no tasks");
+  int rc = r->through ? OS_ERR_NOT_FOUND
+                      : os_cluster_task_poll(r->cluster, "os-reindex:1", &completed, NULL, error);
   if (rc == OS_ERR_FORBIDDEN) {
     os_error_prefix(error, "a copy runs as a task, and you may not look at tasks");
     return refuse(r, "tasks", error);
@@ -285,11 +308,12 @@ int os_reindex_guards(struct os_reindex *r, struct os_error *error) {
   if (!rc) rc = guard_open(r, "target", r->request->target, r->target_index, error);
   if (!rc) rc = guard_blocks(r, error);
   if (!rc) rc = guard_source_kept(r, error);
-  if (!rc) rc = guard_health(r, "source", r->request->source, error);
-  if (!rc && r->target_exists) rc = guard_health(r, "target", r->request->target, error);
+  if (!rc) rc = guard_health(r, r->from, "source", r->request->source, error);
+  if (!rc && r->target_exists) rc = guard_health(r, r->cluster, "target", r->request->target, error);
   if (!rc) rc = guard_documents(r, error);
   if (!rc) rc = os_reindex_guard_disk(r, error);
   if (!rc) rc = guard_tasks(r, error);
+  if (!rc) rc = os_reindex_guard_ids(r, error);
   if (!rc) rc = os_reindex_choose_pipeline(r, error);
   return rc;
 }

@@ -28,22 +28,25 @@ int os_reindex_step_get(struct os_reindex *r, const char *name, char state[16], 
 
 /* ---- what was asked for ---- */
 
+/* By which a cluster is known, also under another address where it has an UUID. */
+static const char *name_of(const struct os_cluster *cluster) {
+  return cluster->caps.cluster_uuid[0] ? cluster->caps.cluster_uuid : cluster->endpoint->url;
+}
+
 /* By this a later call knows that it wants the same; what only says how fast or how carefully is not part
 ** of it. */
 static json_t *asked(const struct os_reindex *r) {
   const struct os_reindex_request *q = r->request;
-  return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:s?, s:b, s:b}", "source", q->source, "target", q->target,
-                   "create", (json_t *)(uintptr_t)q->create, "query", (json_t *)(uintptr_t)q->query, "script",
-                   (json_t *)(uintptr_t)q->script, "pipeline", q->pipeline, "create_only",
-                   (int)q->create_only, "proceed", (int)q->proceed);
+  return json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:s?, s:b, s:b, s:s*}", "source", q->source, "target",
+                   q->target, "create", (json_t *)(uintptr_t)q->create, "query",
+                   (json_t *)(uintptr_t)q->query, "script", (json_t *)(uintptr_t)q->script, "pipeline",
+                   q->pipeline, "create_only", (int)q->create_only, "proceed", (int)q->proceed, "from",
+                   q->from ? name_of(q->from) : NULL);
 }
 
 /* Which target on which cluster: two jobs that share this must not run at once. os_free() it. */
 static char *operation_key(const struct os_reindex *r) {
-  const struct os_capabilities *caps = &r->cluster->caps;
-  json_t *key = json_pack("{s:s, s:s}", "cluster",
-                          caps->cluster_uuid[0] ? caps->cluster_uuid : r->cluster->endpoint->url, "target",
-                          r->request->target);
+  json_t *key = json_pack("{s:s, s:s}", "cluster", name_of(r->cluster), "target", r->request->target);
   char *text = key ? os_json_text(key) : NULL;
   json_decref(key);
   return text;
@@ -152,7 +155,8 @@ static int settle_earlier(struct os_reindex *r, bool *go_on, struct os_error *er
                         "job %lld was broken off: it would be %s", (long long)earlier.job,
                         *go_on ? "continued" : "undone");
   rc = os_ledger_steps_adopt(r->job->ledger, earlier.job, r->job->number, error);
-  if (!rc) rc = os_cluster_drain(r->cluster, error); /* its last request may still be on its way through */
+  if (!rc && !os_cluster_is_serverless(r->cluster))
+    rc = os_cluster_drain(r->cluster, error); /* its last request may still be on its way through */
   if (rc) return rc;
   if (!*go_on && earlier.whole) return drop_rest(r, &earlier, error);
   if (!*go_on) return undo_earlier(r, &earlier, error);
@@ -190,6 +194,7 @@ static int recall(struct os_reindex *r, struct os_error *error) {
   json_decref(data);
   if (!rc) rc = os_reindex_guard_target(r, r->target_uuid, error);
   if (!rc) rc = os_reindex_read_definitions(r, error);
+  if (!rc) rc = os_reindex_guard_ids(r, error);
   return rc ? rc : os_reindex_choose_pipeline(r, error);
 }
 
@@ -202,7 +207,8 @@ static int copy(struct os_reindex *r, bool *running, struct os_error *error) {
   r->work.documents = r->result->source_documents;
   for (int i = 0; i < BEGINNINGS; i++) {
     os_error_clear(error);
-    rc = os_reindex_task(r->job, r->cluster, &r->work, target, &outcome, error);
+    rc = r->through ? os_reindex_through(r->job, r->from, r->cluster, &r->work, target, &outcome, error)
+                    : os_reindex_task(r->job, r->cluster, &r->work, target, &outcome, error);
     if (!rc || !outcome.lost) break;
     struct os_error why = *error;
     rc = os_job_audit(r->job, "copy", "anew", "did", false, error, "%s; %s is emptied and filled anew",
@@ -279,10 +285,26 @@ static int run(struct os_reindex *r, struct os_error *error) {
   return finish(r, error);
 }
 
+/* Who copies: the cluster where it can. */
+static int choose_way(struct os_reindex *r, struct os_error *error) {
+  struct os_session *session = r->job->session;
+  int rc = os_session_cluster_probe(session, r->cluster, false, error);
+  if (!rc && r->request->from && (rc = os_session_cluster_probe(session, r->from, false, error)))
+    os_error_prefix(error, "the cluster of the source");
+  r->through = r->result->through = r->request->from || os_cluster_is_serverless(r->cluster);
+  if (rc || !r->through || !r->request->script) return rc;
+  os_fail(error, OS_ERR_ARGUMENT, "a script runs on a cluster, and %s is copied through this process",
+          r->request->source);
+  return os_advise(
+      error, "let an ingest pipeline of the target's change the documents ('pipeline'), or copy without "
+             "'script' first");
+}
+
 int os_reindex_run(struct os_job *job, struct os_cluster *cluster, const struct os_reindex_request *request,
                    struct os_reindex_result *result, struct os_error *error) {
   struct os_reindex r = {.job = job,
                          .cluster = cluster,
+                         .from = request->from ? request->from : cluster,
                          .request = request,
                          .result = result,
                          .source_operations = -1,
@@ -295,14 +317,11 @@ int os_reindex_run(struct os_job *job, struct os_cluster *cluster, const struct 
                                   .proceed = request->proceed,
                                   .slices = request->slices,
                                   .requests_per_second = request->requests_per_second,
-                                  .poll_interval = request->poll_interval}};
+                                  .poll_interval = request->poll_interval,
+                                  .batch_bytes = request->batch_bytes,
+                                  .max_workers = request->max_workers}};
   *result = (struct os_reindex_result){.source_documents = -1, .source_writes = -1, .target_before = -1};
-  int rc = os_session_cluster_probe(job->session, cluster, false, error);
-  if (!rc && cluster->caps.serverless) {
-    os_fail(error, OS_ERR_GUARD, "OpenSearch Serverless has no _reindex");
-    rc = os_advise(
-        error, "copying through this process is not built yet: load the files into the new index instead");
-  }
+  int rc = choose_way(&r, error);
   if (!rc) rc = run(&r, error);
   json_decref(r.source_index);
   json_decref(r.target_index);

@@ -1,8 +1,8 @@
-/* reindex.h - copy an index into another one on the same cluster: os_reindex, and the first step of a
-** refresh.
+/* reindex.h - copy an index into another one: os_reindex, and the first step of a refresh. On one cluster
+** by its own _reindex; where it has none (Serverless), and from another cluster, through this process.
 **
-** The job must be of the kind "reindex": by this and a step of the ledger a later job finds what was broken
-** off and goes on with it. Keeper's thread.
+** The job must be of the kind "reindex": by this and a step of the ledger a later job finds what was
+** broken off and goes on with it. Keeper's thread.
 */
 #ifndef OS_OPERATIONS_REINDEX_REINDEX_H
 #define OS_OPERATIONS_REINDEX_REINDEX_H
@@ -20,6 +20,7 @@ enum os_reindex_backup { OS_REINDEX_BACKUP_AUTO, OS_REINDEX_BACKUP_YES, OS_REIND
 
 struct os_reindex_request {
   const char *source, *target;
+  struct os_cluster *from; /* where the source is; NULL: where the target is */
   const json_t
       *create; /* true, or {"settings","mappings"}: make the target when there is none; NULL: do not */
   const json_t *query, *script; /* NULL: none */
@@ -27,8 +28,10 @@ struct os_reindex_request {
   bool create_only, proceed;                 /* op_type create; conflicts proceed */
   int slices;                                /* 0: auto; 1: none */
   double requests_per_second, poll_interval; /* 0: none, 2 s */
-  int64_t recreate_threshold;                /* as struct os_cleanup_request */
-  enum os_reindex_backup backup;             /* AUTO: from the threshold on */
+  uint64_t batch_bytes;                      /* through this process */
+  int max_workers;
+  int64_t recreate_threshold;    /* as struct os_cleanup_request */
+  enum os_reindex_backup backup; /* AUTO: from the threshold on */
   enum os_reindex_mode mode;
   bool allow_empty;      /* a source without documents */
   bool allow_unverified; /* guards that the user's rights forbid */
@@ -38,6 +41,7 @@ struct os_reindex_request {
 struct os_reindex_result {
   struct os_reindex_figures figures;
   bool made;                /* the target was created */
+  bool through;             /* this process, and not the cluster, did the copying */
   bool resumed;             /* an earlier job had begun */
   bool complete;            /* OS_REINDEX_UNDO: there was nothing to undo, only the backup to be removed */
   int64_t source_documents; /* that the query matched before; -1: not known */

@@ -5,7 +5,8 @@
 
 struct os_reindex {
   struct os_job *job;
-  struct os_cluster *cluster;
+  struct os_cluster *cluster, *from; /* of the target, of the source */
+  bool through;                      /* copied through this process */
   const struct os_reindex_request *request;
   struct os_reindex_result *result;
   struct os_reindex_work work;
@@ -24,6 +25,8 @@ int os_reindex_guard_target(struct os_reindex *r, char uuid[64], struct os_error
 /* A check that rights forbid: the row "unknown"; OS_OK when that is allowed. Any other error is the row
 ** "fail". */
 int os_reindex_unverified(struct os_reindex *r, const char *check, struct os_error *error);
+/* Fills work.no_ids. */
+int os_reindex_guard_ids(struct os_reindex *r, struct os_error *error);
 /* Fills source_index and, if the target exists, target_index. */
 int os_reindex_read_definitions(struct os_reindex *r, struct os_error *error);
 /* Which pipeline runs, and may it change ids? From both definitions. */

@@ -21,6 +21,7 @@ static const double ANSWER_GRACE =
 int os_reindex_definition(struct os_reindex *r, json_t **definition, struct os_error *error) {
   *definition = os_index_definition(r->source_index);
   if (!*definition) return os_fail_nomem(error);
+  if (r->through) os_index_definition_elsewhere(*definition, os_cluster_is_serverless(r->cluster));
   if (!json_is_object(r->request->create)) return OS_OK;
   return os_index_definition_override(*definition, r->request->create, error);
 }

@@ -127,7 +127,8 @@ static int put_done(struct os_job *job, const char *item, const struct os_reinde
 }
 
 int os_reindex_task_reset(struct os_job *job, const char *item, struct os_error *error) {
-  return os_ledger_step_put(job->ledger, job->number, item, "task", "undone", "{\"reset\":true}", error);
+  int rc = os_ledger_step_put(job->ledger, job->number, item, "task", "undone", "{\"reset\":true}", error);
+  return rc ? rc : os_step_mark(job, item, "through", "undone", error);
 }
 
 /* ---- cancel, and wait until it is gone ---- */
@@ -198,8 +199,8 @@ static void put_tried(struct run *run) {
 
 /* ---- start ---- */
 
-static int check_target(struct os_cluster *cluster, const struct os_reindex_work *work,
-                        struct os_error *error) {
+int os_reindex_check_target(struct os_cluster *cluster, const struct os_reindex_work *work,
+                            struct os_error *error) {
   struct os_resolved resolved = {0};
   if (!work->target_uuid || !*work->target_uuid) return OS_OK;
   int rc = os_cluster_resolve(cluster, work->target, &resolved, error);
@@ -257,7 +258,7 @@ static int start(struct run *run, bool again, struct os_error *error) {
   struct os_job *job = run->job;
   json_t *body = os_reindex_body(run->work, again);
   char *text = body ? os_json_text(body) : NULL, *path = os_reindex_path(run->work);
-  int rc = text && path ? check_target(run->cluster, run->work, error) : os_fail_nomem(error);
+  int rc = text && path ? os_reindex_check_target(run->cluster, run->work, error) : os_fail_nomem(error);
   if (!rc)
     rc = os_job_audit(job, copy, "start", "did", true, error,
                       "POST %s %.1500s; undone by cancelling the task", path, text);
@@ -285,9 +286,9 @@ static int start(struct run *run, bool again, struct os_error *error) {
 
 /* ---- a task that is gone ---- */
 
-/* May what is missing be copied by op_type create? Only when a document has the same id on both sides. */
-static bool keeps_ids(const struct os_reindex_work *work) {
-  return !work->changes_ids && !work->script && (!work->pipeline || !strcmp(work->pipeline, "_none"));
+bool os_reindex_keeps_ids(const struct os_reindex_work *work) {
+  return !work->changes_ids && !work->no_ids && !work->script &&
+         (!work->pipeline || !strcmp(work->pipeline, "_none"));
 }
 
 /* After a restart of its node an index needs a moment before it can be read and written. */
@@ -316,7 +317,7 @@ static int wait_until_ready(struct os_job *job, struct os_cluster *cluster,
 /* Nothing runs any more; how much was copied is not known. */
 static int prepare_continuation(struct run *run, int times, struct os_error *error) {
   const char *name = run->task[0] ? run->task : "(no id)";
-  bool fit = keeps_ids(run->work);
+  bool fit = os_reindex_keeps_ids(run->work);
   os_error_clear(error);
   if (fit && times < CONTINUATIONS) {
     int rc = os_job_audit(
@@ -364,7 +365,7 @@ static int take_over(struct run *run, bool *again, bool *done, struct os_error *
   int rc = get_step(run->job, run->item, &step, &run->outcome->figures, error);
   *done = step.done;
   *again = step.begun || step.tried;
-  if (!rc && step.tried && !keeps_ids(run->work)) return prepare_continuation(run, 0, error);
+  if (!rc && step.tried && !os_reindex_keeps_ids(run->work)) return prepare_continuation(run, 0, error);
   if (rc || !step.begun) return rc;
   run->outcome->running = true;
   snprintf(run->task, sizeof run->task, "%s", step.task);

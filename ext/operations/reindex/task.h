@@ -22,6 +22,10 @@ struct os_reindex_work {
   int64_t documents; /* about how many there are to copy; -1: not known */
   double requests_per_second; /* 0: no limit */
   double poll_interval;       /* longest time between two looks; 0: 2 s */
+  /* through this process alone */
+  bool no_ids; /* the target gives ids of its own */
+  uint64_t batch_bytes;
+  int max_workers;
 };
 
 struct os_reindex_figures {
@@ -45,18 +49,33 @@ struct os_reindex_outcome {
 int os_reindex_task(struct os_job *job, struct os_cluster *cluster, const struct os_reindex_work *work,
                     const char *item, struct os_reindex_outcome *outcome, struct os_error *error);
 
+/* The same through this process (through.c), from one cluster to another or within one that has no
+** _reindex. No script; slices and poll_interval mean nothing. Its step is "through", which holds how far
+** it is. Several passes find what changes meanwhile, where the source tells (not Serverless). Nothing of
+** it runs after it has returned. */
+int os_reindex_through(struct os_job *job, struct os_cluster *from, struct os_cluster *to,
+                       const struct os_reindex_work *work, const char *item,
+                       struct os_reindex_outcome *outcome, struct os_error *error);
+
 /* Cancel the task that the steps of this job speak of, if there is one, and wait until it is gone; harmless
 ** when it has ended. Also for a task whose id is not known. OS_OK: nothing of it runs any more. */
 int os_reindex_task_stop(struct os_job *job, struct os_cluster *cluster, const char *target, const char *item,
                          struct os_error *error);
 
-/* The target is empty: the next os_reindex_task() of this job and item begins anew, whatever ran before. */
+/* The target is empty: the next os_reindex_task() or os_reindex_through() of this job and item begins anew,
+** whatever ran before. */
 int os_reindex_task_reset(struct os_job *job, const char *item, struct os_error *error);
 
 /* The task that writes to `target` right now, whoever started it; empty when there is none. */
 int os_reindex_task_find(struct os_cluster *cluster, const char *target, char task[128],
                          struct os_error *error);
 
+/* Is the target still the index of work->target_uuid? */
+int os_reindex_check_target(struct os_cluster *cluster, const struct os_reindex_work *work,
+                            struct os_error *error);
+/* May what is missing be copied by op_type create? Only when a document has the same id on both sides.
+** Pure. */
+bool os_reindex_keeps_ids(const struct os_reindex_work *work);
 /* The body of the request; new reference, NULL: no memory. again: only what is missing. Pure. */
 json_t *os_reindex_body(const struct os_reindex_work *work, bool again);
 /* "/_reindex?…"; os_free() it. Pure. */

@@ -124,16 +124,17 @@ static int undo_clean(struct os_reindex *r, bool copied, const json_t *data, boo
 /* ---- the whole ---- */
 
 static int undo_target(struct os_reindex *r, struct os_error *why, struct os_error *error) {
-  char created[16] = "", cleaned[16] = "", backup[16] = "", task[16] = "";
+  char created[16] = "", cleaned[16] = "", backup[16] = "", task[16] = "", through[16] = "";
   json_t *create_data = NULL, *clean_data = NULL;
   int rc = os_reindex_step_get(r, "create", created, &create_data, error);
   if (!rc) rc = os_reindex_step_get(r, "clean", cleaned, &clean_data, error);
   if (!rc) rc = os_reindex_step_get(r, "backup", backup, NULL, error);
   if (!rc) rc = os_reindex_step_get(r, "task", task, NULL, error);
+  if (!rc) rc = os_reindex_step_get(r, "through", through, NULL, error);
   if (!rc && (!strcmp(created, "begun") || !strcmp(created, "done")))
     rc = undo_create(r, create_data, why, error);
   if (!rc && (!strcmp(cleaned, "begun") || !strcmp(cleaned, "done")))
-    rc = undo_clean(r, task[0] != '\0', !strcmp(cleaned, "done") ? clean_data : NULL,
+    rc = undo_clean(r, task[0] || through[0], !strcmp(cleaned, "done") ? clean_data : NULL,
                     !strcmp(backup, "begun"), why, error);
   json_decref(create_data);
   json_decref(clean_data);

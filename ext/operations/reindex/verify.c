@@ -7,11 +7,14 @@
 static const char step[] = "verify";
 
 /* How many documents the target must hold. A document that a script deleted counts as deleted whether it
-** was there or not (measured), so that there are bounds rather than one number. */
-static void bounds(const struct os_reindex_figures *f, int64_t *least, int64_t *most) {
+** was there or not (measured), so that there are bounds rather than one number. What a bulk request had
+** created whose answer was lost is "updated" when it is sent again, or "there before". */
+static void bounds(const struct os_reindex *r, int64_t *least, int64_t *most) {
+  const struct os_reindex_figures *f = &r->result->figures;
   int64_t before = f->continued ? f->version_conflicts : 0;
   *most = before + f->created;
   *least = *most - f->deleted;
+  if (r->through) *most = f->created + f->updated + f->version_conflicts;
   if (*least < 0) *least = 0;
 }
 
@@ -28,16 +31,19 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
                 uuid);
     return os_job_guard_failed(r->job, step, "target", error);
   }
-  if (!rc) rc = os_cluster_count_all(r->cluster, name, &count, error);
+  bounds(r, &least, &most);
+  if (!rc) rc = os_cluster_count_between(r->cluster, name, least, most, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
   r->result->target_documents = r->job->figures.count_after = count;
-  bounds(&r->result->figures, &least, &most);
   if (count >= least && count <= most)
     return os_job_audit(r->job, step, "count of target", "pass", false, error, "%s holds %lld documents",
                         name, (long long)count);
-  os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents, but %lld were copied: somebody else writes to it",
-          name, (long long)count, (long long)most);
-  os_advise(error, "stop who writes there, then do it again");
+  os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents, but %lld were copied: %s", name, (long long)count,
+          (long long)most,
+          r->work.no_ids && count > most
+              ? "a bulk request whose answer was lost has put its documents there twice"
+              : "somebody else writes to it");
+  os_advise(error, r->work.no_ids ? "do it again" : "stop who writes there, then do it again");
   return os_job_guard_failed(r->job, step, "count of target", error);
 }
 
@@ -48,7 +54,7 @@ static int verify_source(struct os_reindex *r, struct os_error *error) {
   int64_t now = -1;
   struct os_error ignored;
   os_error_clear(&ignored);
-  if (r->source_operations >= 0 && os_cluster_operations(r->cluster, name, &now, &ignored)) now = -1;
+  if (r->source_operations >= 0 && os_cluster_operations(r->from, name, &now, &ignored)) now = -1;
   if (ignored.code == OS_ERR_INTERRUPTED) {
     *error = ignored;
     return OS_ERR_INTERRUPTED;
