@@ -83,15 +83,6 @@ static void test_upgrade_that_fails_changes_nothing(void **state) {
   assert_ok(try_open("l.db", true));
 }
 
-/* Root may write everything, so the tests about rights run as nobody. */
-#define CHILD_CHECK(condition, code)                                                                         \
-  do {                                                                                                       \
-    if (!(condition)) {                                                                                      \
-      fprintf(stderr, "line %d: %s; %s\n", __LINE__, test_error.text, test_error.advice);                    \
-      end_child(code);                                                                                       \
-    }                                                                                                        \
-  } while (0)
-
 static void read_only_file(void) {
   struct os_ledger *ledger = NULL;
   int64_t job;

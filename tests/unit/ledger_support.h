@@ -1,57 +1,13 @@
-/* ledger_support.h - what the ledger's tests share: a folder of their own, a ledger in it, small look-ups. */
+/* ledger_support.h - what the ledger's tests share: a ledger in a folder of their own, small look-ups, children. */
 #ifndef LEDGER_SUPPORT_H
 #define LEDGER_SUPPORT_H
-#define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-#include <fcntl.h>
-#include <ftw.h>
+#include "folder.h"
 #include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/error.h"
 #include "child.h"
 #include "ledger/ledger.h"
-
-#define UNUSED __attribute__((unused))
-
-static char test_folder[64];
-static struct os_error test_error;
-
-UNUSED static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-  (void)st, (void)type, (void)ftw;
-  return remove(path);
-}
-
-UNUSED static int folder_setup(void **state) {
-  (void)state;
-  snprintf(test_folder, sizeof test_folder, "/tmp/os-ledger-XXXXXX");
-  os_error_clear(&test_error);
-  return mkdtemp(test_folder) == NULL;
-}
-
-UNUSED static int folder_teardown(void **state) {
-  (void)state;
-  return nftw(test_folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* A path in the test's folder; four may be in use at once. */
-UNUSED static const char *in_folder(const char *name) {
-  static char paths[4][192];
-  static int next;
-  char *path = paths[next++ % 4];
-  snprintf(path, sizeof paths[0], "%s/%s", test_folder, name);
-  return path;
-}
 
 UNUSED static void write_file(const char *path, const char *content, mode_t mode) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -67,10 +23,6 @@ UNUSED static mode_t mode_of(const char *path) {
   return st.st_mode & 07777;
 }
 
-#define assert_ok(call)                                                                                      \
-  do {                                                                                                       \
-    if ((call) != OS_OK) fail_msg("%s: %s; %s", #call, test_error.text, test_error.advice);                  \
-  } while (0)
 #define assert_error_has(word)                                                                               \
   do {                                                                                                       \
     if (strstr(test_error.text, word) == NULL && strstr(test_error.advice, word) == NULL)                    \
@@ -122,4 +74,12 @@ UNUSED static int in_child(void (*work)(void)) {
   assert_int_equal(waitpid(child, &status, 0), child);
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
+/* In a child; root may write everything, so the tests about rights run as nobody. */
+#define CHILD_CHECK(condition, code)                                                                         \
+  do {                                                                                                       \
+    if (!(condition)) {                                                                                      \
+      fprintf(stderr, "line %d: %s; %s\n", __LINE__, test_error.text, test_error.advice);                    \
+      end_child(code);                                                                                       \
+    }                                                                                                        \
+  } while (0)
 #endif

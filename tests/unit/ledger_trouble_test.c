@@ -242,14 +242,6 @@ static void test_no_number_is_free(void **state) {
 
 /* ---- rights and limits: in children -------------------------------------------------------------------- */
 
-#define CHILD_CHECK(condition, code)                                                                         \
-  do {                                                                                                       \
-    if (!(condition)) {                                                                                      \
-      fprintf(stderr, "line %d: %s; %s\n", __LINE__, test_error.text, test_error.advice);                    \
-      end_child(code);                                                                                       \
-    }                                                                                                        \
-  } while (0)
-
 static void without_lock_file(void) {
   become_nobody();
   CHILD_CHECK(begin_in("l.db") == OS_ERR_LEDGER, 2);

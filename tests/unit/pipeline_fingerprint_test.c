@@ -1,7 +1,7 @@
 /* pipeline_fingerprint_test.c - which changes of a file's content are noticed, and what computed ids begin
 ** with.
 */
-#include "pipeline_folder.h"
+#include "folder.h"
 #include "base/alloc.h"
 #include "pipeline/fingerprint.h"
 #include "pipeline/bulk_action.h"

@@ -3,7 +3,7 @@
 */
 #ifndef PIPELINE_KEEPER_H
 #define PIPELINE_KEEPER_H
-#include "pipeline_folder.h"
+#include "folder.h"
 #include "base/alloc.h"
 #include "bulk_model.h"
 #include "pipeline/examine.h"

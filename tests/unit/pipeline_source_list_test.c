@@ -1,7 +1,7 @@
 /* pipeline_source_list_test.c - from a path argument to the list of files: order, names, each file once,
 ** errors that name the path.
 */
-#include "pipeline_folder.h"
+#include "folder.h"
 #include <sys/wait.h>
 #include "base/alloc.h"
 #include "base/clock.h"

@@ -1,7 +1,7 @@
 /* pipeline_stream_test.c - the bytes of one source: plain, compressed, from a pipe, from the middle,
 ** damaged, changed while they are read; and what a source is said to be from its head.
 */
-#include "pipeline_folder.h"
+#include "folder.h"
 #include <pthread.h>
 #include <zstd.h>
 #include "base/alloc.h"

@@ -1,6 +1,6 @@
-/* pipeline_folder.h - what the pipeline's tests share: a folder of their own and files in it. */
-#ifndef PIPELINE_FOLDER_H
-#define PIPELINE_FOLDER_H
+/* folder.h - what tests with files share: a folder of their own, files in it, and calls that must succeed or fail. */
+#ifndef FOLDER_H
+#define FOLDER_H
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -30,7 +30,7 @@ UNUSED static int remove_entry(const char *path, const struct stat *st, int type
 /* In memory where the machine has a file system for that: some tests make very many files. */
 UNUSED static int folder_setup(void **state) {
   (void)state;
-  snprintf(test_folder, sizeof test_folder, "%s/os-pipeline-XXXXXX",
+  snprintf(test_folder, sizeof test_folder, "%s/os-test-XXXXXX",
            access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : "/tmp");
   os_error_clear(&test_error);
   return mkdtemp(test_folder) == NULL;
