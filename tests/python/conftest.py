@@ -24,8 +24,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]
 from harness import aws as aws_control  # noqa: E402
 from harness import nodes as node_control  # noqa: E402
 from harness.cluster import Cluster, unique  # noqa: E402
+from harness.credentials import creds, es, places  # noqa: E402,F401  (fixtures)
 from harness.paths import EXTENSION  # noqa: E402
 from harness.refusal import refusal  # noqa: E402
+from harness.s3 import bucket, s3, s3_server  # noqa: E402,F401  (fixtures)
 from harness.servers import Certificates  # noqa: E402
 from harness.shell import Shell, clean_environment, run_python  # noqa: E402
 from proxy import Proxy  # noqa: E402

@@ -14,44 +14,12 @@ import pytest
 import datasets
 from harness.aws import SCRIPT
 from harness.checker import assert_exactly_once
-from harness.cluster import unique
 from harness.paths import EXTENSION, ROOT
 from harness.refusal import refusal
-from harness.s3 import S3
+from harness.s3 import S3, at, bucket_name, put
 from proxy import Proxy
 
 DOCS = datasets.products(300)
-
-
-@pytest.fixture(scope="module")
-def s3_server(aws_servers):
-    yield aws_servers.start("s3", "s3")
-    aws_servers.stop("s3")
-
-
-def at(box, settings):
-    box.env.update(settings)
-    box.shell.env.update(settings)
-    return box
-
-
-@pytest.fixture
-def s3(box, s3_server):
-    """A client, and the box with its settings."""
-    at(box, s3_server.exports)
-    return S3.of(s3_server.exports)
-
-
-@pytest.fixture
-def bucket(s3):
-    name = s3.bucket(unique().replace("_", "-").lower())
-    yield name
-    s3.empty(name)
-
-
-def put(s3, bucket, key, docs, ids=False):
-    name = key.rsplit("/", 1)[-1]
-    s3.put(bucket, key, datasets.compress(datasets.text_for(name, docs, ids).encode(), name))
 
 
 def files_of(box):
@@ -142,7 +110,7 @@ def test_keys_that_no_file_system_has(box, plain, index, moto):
     exports = {**moto.exports, "AWS_ENDPOINT_URL_S3": moto.url}
     client = S3.of({"AWS_REGION": "us-east-1", **exports})
     at(box, exports)
-    bucket = client.bucket(unique().replace("_", "-").lower())
+    bucket = client.bucket(bucket_name())
     keys = ["p.ndjson", "p.ndjson/q.ndjson", "a//b.ndjson", "/lead.ndjson", "x/./y.ndjson", "x/../z.ndjson", "a//", "tab\t.ndjson"]
     for n, key in enumerate(keys):
         client.put(bucket, key, '{"n":%d}\n' % n if not key.endswith("/") else "")

@@ -8,10 +8,8 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
-from harness.cluster import unique
-from harness.s3 import S3
+from harness.s3 import at, put
 from proxy import Proxy
-from test_aws_s3 import at, put, s3_server, wait_for_documents  # noqa: F401
 
 DOCS = datasets.products(300)
 BIG = datasets.products(60000)  # three ranges and a bit
@@ -23,23 +21,11 @@ def fault(code, text="injected"):
 
 
 @pytest.fixture
-def broken(box, s3_server):  # noqa: F811
+def broken(box, s3, s3_server):
     """The proxy in front of S3; the box goes through it."""
     with Proxy(s3_server.url, seed=20261121) as proxy:
-        at(box, {**s3_server.exports, "AWS_ENDPOINT_URL_S3": proxy.url})
+        at(box, {"AWS_ENDPOINT_URL_S3": proxy.url})
         yield proxy
-
-
-@pytest.fixture
-def s3(s3_server):  # noqa: F811
-    return S3.of(s3_server.exports)
-
-
-@pytest.fixture
-def bucket(s3):
-    name = s3.bucket(unique().replace("_", "-").lower())
-    yield name
-    s3.empty(name)
 
 
 def xml(code, body, **more):
@@ -203,3 +189,15 @@ def test_small_objects_are_asked_for_once(box, plain, index, s3, bucket, broken)
     assert len([c for c in broken.calls() if "range" in c["headers"]]) == 40
     etag = broken.calls()[-1]["headers"]["if-match"]
     assert etag.startswith('"') and etag.endswith('"')
+
+
+def test_small_objects_are_asked_for_together(box, plain, index, s3, bucket, broken):
+    """Each costs a round trip: none of the first 128 waits for the answer to another."""
+    for n in range(140):
+        s3.put(bucket, "p/%03d.ndjson" % n, '{"n":%d}\n' % n)
+    plain.create(index, {})
+    broken.rule("delay", on="GET /%s/p/" % bucket, seconds=4)
+    box.load("s3://%s/p/" % bucket, index)
+    assert plain.count(index) == 140
+    asked = [call["at"] for call in broken.calls() if "range" in call["headers"]]
+    assert len(asked) == 140 and sum(at < asked[0] + 4 for at in asked) == 128, asked

@@ -3,25 +3,7 @@ import json
 
 import pytest
 
-from harness.cluster import unique
 from harness.refusal import refusal
-from harness.s3 import S3
-
-
-@pytest.fixture(scope="module")
-def s3_server(aws_servers):
-    yield aws_servers.start("s3-triggers", "s3")
-    aws_servers.stop("s3-triggers")
-
-
-@pytest.fixture
-def bucket(box, s3_server):
-    box.env.update(s3_server.exports)
-    box.shell.env.update(s3_server.exports)
-    client = S3.of(s3_server.exports)
-    name = client.bucket(unique().replace("_", "-").lower())
-    yield client, name
-    client.empty(name)
 
 
 @pytest.fixture
@@ -32,10 +14,9 @@ def trigger(box, plain, index):
             "alias_name": "{{index_base}}_current", "indices": [index + "_v1"]}
 
 
-def test_a_trigger_in_s3(box, plain, index, bucket, trigger):
-    client, name = bucket
-    client.put(name, "triggers/products 2026+ü.json", json.dumps(trigger))
-    done = box.run("os_reindex_versions", "s3://%s/triggers/products 2026+ü.json" % name, {"poll_interval": 0.1})
+def test_a_trigger_in_s3(box, plain, index, s3, bucket, trigger):
+    s3.put(bucket, "triggers/products 2026+ü.json", json.dumps(trigger))
+    done = box.run("os_reindex_versions", "s3://%s/triggers/products 2026+ü.json" % bucket, {"poll_interval": 0.1})
     assert done["status"] == "success" and done["response"]["done"] == 1
     assert plain.count(index + "_v2") == 2 and list(plain.get("/_alias/%s_current" % index)) == [index + "_v2"]
 
@@ -46,16 +27,15 @@ def test_a_trigger_in_s3(box, plain, index, bucket, trigger):
     ("t.json", b" " * ((1 << 20) + 1), "has 1048577 bytes; at most 1048576"),
     ("other.json", b"{}", "there is no trigger 's3://.*/t.json'"),
 ])
-def test_bad_triggers(box, bucket, key, content, words):
-    client, name = bucket
-    client.put(name, key, content)
+def test_bad_triggers(box, s3, bucket, key, content, words):
+    s3.put(bucket, key, content)
     with refusal(words):
-        box.run("os_reindex_versions", "s3://%s/t.json" % name)
+        box.run("os_reindex_versions", "s3://%s/t.json" % bucket)
 
 
 def test_a_bucket_is_no_trigger(box, bucket):
     with refusal("names a bucket, where the trigger is one object"):
-        box.run("os_reindex_versions", "s3://%s/" % bucket[1])
+        box.run("os_reindex_versions", "s3://%s/" % bucket)
 
 
 def test_no_bucket(box, bucket):

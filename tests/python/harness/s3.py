@@ -1,5 +1,8 @@
 """A client of S3 in the standard library alone, with signatures of its own: what the tests put where the extension reads.
-Keys are encoded once, byte by byte (Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header")."""
+Keys are encoded once, byte by byte (Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header").
+
+And the fixtures that give a test a server, this client with a box that reads there, and a bucket. OS_TEST_S3=minio has the
+same tests read from MinIO."""
 import datetime
 import hashlib
 import hmac
@@ -8,6 +11,12 @@ import re
 import ssl
 import urllib.parse
 import xml.etree.ElementTree
+
+import pytest
+
+import datasets
+
+from .cluster import unique
 
 
 def _hmac(key, text):
@@ -94,3 +103,40 @@ class S3:
         answer = self._done(self.call("POST", "/", body=body.encode(), service="sts", headers={"content-type": "application/x-www-form-urlencoded"}))[2].decode()
         field = {name: re.search("<%s>(.*?)</%s>" % (name, name), answer).group(1) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}
         return S3(self.url, field["AccessKeyId"], field["SecretAccessKey"], self.region, field["SessionToken"])
+
+
+# ---- for tests ------------------------------------------------------------------------------------------------------------
+@pytest.fixture(scope="module")
+def s3_server(aws_servers):
+    yield aws_servers.start("s3", aws_servers.environment.get("OS_TEST_S3", "s3"))
+    aws_servers.stop("s3")
+
+
+@pytest.fixture
+def s3(box, s3_server):
+    """A client, and the box with its settings."""
+    at(box, s3_server.exports)
+    return S3.of(s3_server.exports)
+
+
+@pytest.fixture
+def bucket(s3):
+    name = s3.bucket(bucket_name())
+    yield name
+    s3.empty(name)
+
+
+def at(box, settings):
+    box.env.update(settings)
+    box.shell.env.update(settings)
+    return box
+
+
+def bucket_name():
+    return unique().replace("_", "-").lower()
+
+
+def put(s3, bucket, key, docs, ids=False):
+    """Documents, in the format and compression that the key ends in."""
+    name = key.rsplit("/", 1)[-1]
+    s3.put(bucket, key, datasets.compress(datasets.text_for(name, docs, ids).encode(), name))
