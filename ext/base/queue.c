@@ -5,18 +5,12 @@
 */
 #include "base/queue.h"
 #include <errno.h>
-#include <time.h>
+#include "base/cond.h"
 #include "base/error.h"
 
 int os_queue_init(struct os_queue *queue) {
-  pthread_condattr_t monotonic;
   *queue = (struct os_queue){.head = NULL};
-  if (pthread_condattr_init(&monotonic)) return OS_ERR_NOMEM;
-  /* so that setting the wall clock neither stretches nor cuts a wait */
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  int failed = pthread_cond_init(&queue->filled, &monotonic);
-  pthread_condattr_destroy(&monotonic);
-  if (failed) return OS_ERR_NOMEM;
+  if (os_cond_init(&queue->filled)) return OS_ERR_NOMEM;
   if (pthread_mutex_init(&queue->lock, NULL)) {
     pthread_cond_destroy(&queue->filled);
     return OS_ERR_NOMEM;
@@ -42,21 +36,9 @@ void os_queue_push(struct os_queue *queue, struct os_queue_link *link) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-static struct timespec deadline_in(int milliseconds) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  at.tv_sec += milliseconds / 1000;
-  at.tv_nsec += (long)(milliseconds % 1000) * 1000000L;
-  if (at.tv_nsec >= 1000000000L) {
-    at.tv_sec++;
-    at.tv_nsec -= 1000000000L;
-  }
-  return at;
-}
-
 /* With the lock held: until there is a link, or the queue is closed, or the time is up. */
 static void wait_for_link(struct os_queue *queue, int timeout_ms) {
-  struct timespec until = deadline_in(timeout_ms > 0 ? timeout_ms : 0);
+  struct timespec until = os_cond_deadline(timeout_ms > 0 ? timeout_ms / 1000.0 : 0);
   while (!queue->head && !queue->closed && timeout_ms != 0) {
     int failed = timeout_ms < 0 ? pthread_cond_wait(&queue->filled, &queue->lock)
                                 : pthread_cond_timedwait(&queue->filled, &queue->lock, &until);

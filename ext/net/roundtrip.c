@@ -8,8 +8,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include "base/alloc.h"
+#include "base/cond.h"
 #include "net/http.h"
 
 enum { PROBE_MS = 50 };
@@ -99,13 +99,9 @@ static char **copy_lines(const char *const *lines) {
 }
 
 static struct trip *trip_new(struct os_net *net, const struct os_http_call *call) {
-  pthread_condattr_t monotonic;
   struct trip *trip = os_calloc(1, sizeof *trip);
   if (!trip) return NULL;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&trip->arrived, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  os_cond_init(&trip->arrived);
   pthread_mutex_init(&trip->lock, NULL);
   atomic_init(&trip->references, 1);
   trip->net = net;
@@ -139,13 +135,7 @@ static struct trip *trip_new(struct os_net *net, const struct os_http_call *call
 
 /* True when the answer is there, false after PROBE_MS. */
 static bool wait_a_little(struct trip *trip) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += PROBE_MS * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_nsec -= 1000000000L;
-    until.tv_sec++;
-  }
+  struct timespec until = os_cond_deadline(PROBE_MS / 1000.0);
   pthread_mutex_lock(&trip->lock);
   while (!trip->done)
     if (pthread_cond_timedwait(&trip->arrived, &trip->lock, &until)) break;

@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "pipeline/pipeline_int.h"
 
 enum { SPARE_BATCHES = 3 /* one being filled, one parked, one with the keeper */ };
@@ -104,11 +104,7 @@ int os_pipeline_start(struct os_pipeline **out, const struct os_pipeline_options
   pipeline->keep_ctx = keep_ctx;
   atomic_init(&pipeline->references, 1);
   pthread_mutex_init(&pipeline->lock, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&pipeline->exited, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  os_cond_init(&pipeline->exited);
   int rc = os_queue_init(&pipeline->pool);
   if (!rc) rc = os_queue_init(&pipeline->settled);
   if (!rc) rc = copy_options(pipeline, options);
@@ -193,11 +189,7 @@ static bool drain(struct os_pipeline *pipeline, double seconds) {
 
 /* Join the readers if they end in time; otherwise they are left to end by themselves. */
 static void part_from_readers(struct os_pipeline *pipeline, double seconds) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  long nanoseconds = until.tv_nsec + (long)((seconds - (double)(long)seconds) * 1e9);
-  until.tv_sec += (time_t)seconds + nanoseconds / 1000000000;
-  until.tv_nsec = nanoseconds % 1000000000;
+  struct timespec until = os_cond_deadline(seconds);
   pthread_mutex_lock(&pipeline->lock);
   int timed_out = 0;
   while (atomic_load(&pipeline->readers_running) > 0 && !timed_out)
