@@ -58,6 +58,7 @@ static const struct os_command_info aFunc[] = {
      0, os_run_refresh_data},
     {"os_reindex_versions", 1, 2, "(trigger [, options])", 0, &os_schema_reindex_versions, 0,
      os_run_reindex_versions},
+    {"os_trigger_run", 1, 2, "(queue [, options])", 0, &os_schema_trigger_run, 0, os_run_trigger_run},
     /* loading */
     {"os_bulk_load", 1, 3, "(path [, index [, options]])", 0, &os_schema_bulk_load, 0, os_run_bulk_load},
     {"os_cleanup", 1, 2, "(index [, options])", OS_COMMAND_SHORT, &os_schema_cleanup, 0, os_run_cleanup},

@@ -112,6 +112,10 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
 ** as os_jobs shows it. */
 int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const char *key, int64_t before,
                              int64_t *job, char status[16], struct os_error *error);
+/* The newest job of `kind` but `self` that has this step, and how far the step is; 0: none. status as os_jobs
+** shows it. For work that is to be done once: ask and put the step in one transaction (os_ledger_begin()). */
+int os_ledger_step_last(struct os_ledger *ledger, const char *kind, const char *item, const char *name,
+                        int64_t self, int64_t *job, char status[16], char state[16], struct os_error *error);
 /* `job` goes on where `from` stopped: the steps of that one become its own, too. */
 int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, struct os_error *error);
 

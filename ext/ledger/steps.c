@@ -50,6 +50,22 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
   return rc;
 }
 
+/* The first row, if there is one: a job, its status as it is shown, and a third text where it is wanted. */
+static int read_job(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t *job, char status[16],
+                    char third[16], struct os_error *error) {
+  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  int rc = OS_OK, step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW) {
+    *job = sqlite3_column_int64(stmt, 0);
+    snprintf(status, 16, "%s", (const char *)sqlite3_column_text(stmt, 1));
+    if (third != NULL) snprintf(third, 16, "%s", (const char *)sqlite3_column_text(stmt, 2));
+  } else if (step != SQLITE_DONE) {
+    rc = os_ledger_fail(ledger, step, reading, error);
+  }
+  os_ledger_done(stmt);
+  return rc;
+}
+
 int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const char *key, int64_t before,
                              int64_t *job, char status[16], struct os_error *error) {
   static const char sql[] =
@@ -60,17 +76,22 @@ int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const c
   status[0] = '\0';
   int rc = os_ledger_ready(ledger, false, error);
   if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "tti", kind, key, before);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
-  int step = sqlite3_step(stmt);
-  if (step == SQLITE_ROW) {
-    *job = sqlite3_column_int64(stmt, 0);
-    snprintf(status, 16, "%s", (const char *)sqlite3_column_text(stmt, 1));
-  } else if (step != SQLITE_DONE) {
-    rc = os_ledger_fail(ledger, step, reading, error);
-  }
-  os_ledger_done(stmt);
-  return rc;
+  return read_job(ledger, os_ledger_bound(ledger, sql, reading, error, "tti", kind, key, before), job, status,
+                  NULL, error);
+}
+
+int os_ledger_step_last(struct os_ledger *ledger, const char *kind, const char *item, const char *name,
+                        int64_t self, int64_t *job, char status[16], char state[16], struct os_error *error) {
+  static const char sql[] =
+      "SELECT j.job, os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at), s.state FROM job j"
+      " JOIN step s ON s.job = j.job AND s.item = ?2 AND s.name = ?3"
+      " WHERE j.kind = ?1 AND j.job <> ?4 ORDER BY j.job DESC LIMIT 1";
+  *job = 0;
+  status[0] = state[0] = '\0';
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  return read_job(ledger, os_ledger_bound(ledger, sql, reading, error, "ttti", kind, item, name, self), job,
+                  status, state, error);
 }
 
 int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, struct os_error *error) {

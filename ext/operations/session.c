@@ -284,6 +284,17 @@ int os_session_aws(struct os_session *session, struct os_aws **out, struct os_er
   return OS_OK;
 }
 
+int os_session_queue(struct os_session *session, const char *arn, struct os_sqs_queue *queue,
+                     struct os_error *error) {
+  struct os_probe probe = os_session_probe(session);
+  struct os_aws *aws;
+  struct os_net *net;
+  memset(queue, 0, sizeof *queue);
+  int rc = os_session_aws(session, &aws, error);
+  if (rc == OS_OK) rc = os_session_net(session, &net, error);
+  return rc == OS_OK ? os_sqs_open(queue, aws, net, &probe, arn, error) : rc;
+}
+
 /* ---- the ledger --------------------------------------------------------------------------------- */
 
 /* OS_LEDGER may be set after the first look at the ledger; between commands another file is then taken. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include "aws/service.h"
+#include "aws/sqs.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cluster/cluster.h"
@@ -79,6 +80,10 @@ int os_session_ledger(struct os_session *session, bool create, struct os_ledger 
 /* What signs requests to AWS, by the settings in force; borrowed until settings change. An error says what is wrong
 ** with them. */
 int os_session_aws(struct os_session *session, struct os_aws **out, struct os_error *error);
+
+/* os_sqs_open() with what the session has; os_sqs_close() it in any case. */
+int os_session_queue(struct os_session *session, const char *arn, struct os_sqs_queue *queue,
+                     struct os_error *error);
 
 /* The network thread hangs (resolver): give it up; the next request starts another. */
 /* The network thread in use, started when there is none (after one was given up). */

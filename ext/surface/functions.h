@@ -43,6 +43,10 @@ extern const struct os_option_schema os_schema_undo_alias;
 int os_run_reindex_versions(struct os_command *command);
 extern const struct os_option_schema os_schema_reindex_versions;
 
+/* worker_function.c */
+int os_run_trigger_run(struct os_command *command);
+extern const struct os_option_schema os_schema_trigger_run;
+
 /* load_functions.c, load_request.c */
 int os_run_bulk_load(struct os_command *command);
 int os_run_cleanup(struct os_command *command);

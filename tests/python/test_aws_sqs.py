@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-import urllib.request
 import uuid
 
 import pytest
@@ -12,48 +11,12 @@ import pytest
 from harness.aws import LONG_KEY
 from harness.refusal import refusal
 from harness.servers import closed_port
+from harness.sqs import Queue
 from proxy import Proxy
 
 MAPPING = {"mappings": {"properties": {"quantity": {"type": "integer"}}}}
 MEMBERS = ["error_message", "file_key", "source", "message_part", "total_parts", "total_records", "timestamp", "failed_records"]
 FOUR = "id,quantity\na,1\nb,two\nc,3\nd,four\n"
-
-
-class Queue:
-    """A queue of its own for a test, seen past the proxy."""
-
-    def __init__(self, url, name, attributes):
-        self.url, self.name = url, name
-        self.arn = "arn:aws:sqs:us-east-1:000000000000:" + name
-        self.queue_url = self.act("CreateQueue", QueueName=name, Attributes=attributes)["QueueUrl"]
-
-    def act(self, action, **members):
-        request = urllib.request.Request(self.url, json.dumps(members).encode(), {
-            "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS." + action})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"{}")
-
-    def send(self, body):
-        self.act("SendMessage", QueueUrl=self.queue_url, MessageBody=body)
-
-    def take(self, remove=True):
-        """Every message that can be seen, as text; hidden for a second when they are not removed."""
-        found = []
-        while True:
-            messages = self.act("ReceiveMessage", QueueUrl=self.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=1).get("Messages", [])
-            if not messages:
-                break
-            found += messages
-            if remove:
-                for message in messages:
-                    self.act("DeleteMessage", QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
-        if not remove:
-            time.sleep(1.1)
-        return [message["Body"] for message in found]
-
-    def size(self):
-        attributes = self.act("GetQueueAttributes", QueueUrl=self.queue_url, AttributeNames=["All"])["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"]), int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
 
 @pytest.fixture(scope="module")

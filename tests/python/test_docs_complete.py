@@ -16,7 +16,7 @@ PAGES = {"request_options": "os_request", "delete_options": "os_delete_index", "
          "cleanup_options": "os_cleanup", "retry_options": "os_retry_failures", "reindex_options": "os_reindex",
          "switch_options": "os_switch_alias", "refresh_options": "os_refresh_data", "undo_options": "os_undo_alias", "merge_options": "os_force_merge",
          "send_options": "os_dlq_send", "receive_options": "os_dlq_receive",
-         "versions_options": "os_reindex_versions", "common_options": "README"}
+         "versions_options": "os_reindex_versions", "worker_options": "os_trigger_run", "common_options": "README"}
 
 
 def registered(array):

@@ -67,6 +67,36 @@ static void test_going_on(void **state) {
   os_ledger_free(ledger);
 }
 
+static void check_last(struct os_ledger *ledger, int64_t self, int64_t want, const char *want_status,
+                       const char *want_state) {
+  char status[16] = "?", state[16] = "?";
+  int64_t found = -1;
+  assert_ok(os_ledger_step_last(ledger, "trigger_run", "e v s3://b/k", "trigger", self, &found, status, state,
+                                &test_error));
+  assert_int_equal(found, want);
+  assert_string_equal(status, want_status);
+  assert_string_equal(state, want_state);
+}
+
+static void test_done_once(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db"), *other = open_ledger("l.db");
+  check_last(ledger, 1, 0, "", "");
+  int64_t first = begin_job(ledger, "trigger_run", NULL), second = begin_job(other, "trigger_run", NULL);
+  put(ledger, first, "e v s3://b/other", "trigger", "done", NULL);
+  put(ledger, begin_job(ledger, "another_kind", NULL), "e v s3://b/k", "trigger", "done", NULL);
+  check_last(ledger, 0, 0, "", "");
+  put(ledger, first, "e v s3://b/k", "trigger", "begun", NULL);
+  check_last(other, second, first, "running", "begun");
+  check_last(ledger, first, 0, "", ""); /* not its own */
+  assert_ok(os_ledger_job_finish(ledger, first, "failed", NULL, NULL, NULL, &test_error));
+  check_last(other, second, first, "failed", "begun");
+  put(other, second, "e v s3://b/k", "trigger", "done", NULL);
+  check_last(ledger, first, second, "running", "done");
+  os_ledger_free(ledger);
+  os_ledger_free(other);
+}
+
 static void test_forgotten_with_the_job(void **state) {
   (void)state;
   struct os_ledger *ledger = open_ledger("l.db");
@@ -83,6 +113,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_course_of_a_step, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_going_on, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_done_once, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_forgotten_with_the_job, folder_setup, folder_teardown),
   };
   return cmocka_run_group_tests_name("ledger/steps", tests, NULL, NULL);

@@ -124,8 +124,7 @@ static int hex_digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* In place; '+' is a blank here (the encoding of HTML forms). What is no encoding stands for itself. */
-static void decode(char *text) {
+void os_s3_decode_key(char *text) {
   char *to = text;
   for (const char *from = text; *from; from++) {
     int high = *from == '%' ? hex_digit(from[1]) : -1, low = high >= 0 ? hex_digit(from[2]) : -1;
@@ -155,9 +154,9 @@ int os_s3_page_read(const char *xml, size_t len, struct os_s3_page *page, struct
   }
   /* the word about the encoding may stand behind the keys */
   for (size_t i = 0; reading.encoded && i < page->count; i++)
-    decode(page->objects[i].key);
+    os_s3_decode_key(page->objects[i].key);
   for (size_t i = 0; reading.encoded && i < page->prefix_count; i++)
-    decode(page->prefixes[i]);
+    os_s3_decode_key(page->prefixes[i]);
   return OS_OK;
 }
 

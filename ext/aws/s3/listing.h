@@ -41,4 +41,7 @@ void os_s3_put_list_query(struct os_buf *out, const struct os_s3_list_query *que
 bool os_s3_parse_date(const char *text, size_t len, double *seconds);
 /* An ETag without the quotes around it; a new text. */
 char *os_s3_plain_etag(const char *text, size_t len);
+/* A key of a list or of an event, which were encoded as HTML forms are ('+' is a blank), in place. What
+** is no encoding stands for itself. */
+void os_s3_decode_key(char *text);
 #endif

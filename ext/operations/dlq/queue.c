@@ -5,9 +5,6 @@
 
 int os_dlq_open(struct os_job *job, struct os_sqs_queue *queue, const char *arn, struct os_error *error) {
   struct os_session *session = job->session;
-  struct os_probe probe = os_session_probe(session);
-  struct os_aws *aws;
-  struct os_net *net;
   memset(queue, 0, sizeof *queue);
   if (!arn) arn = os_settings_get(session->settings, OS_SET_SQS_DLQ_ARN);
   if (!arn) {
@@ -16,10 +13,7 @@ int os_dlq_open(struct os_job *job, struct os_sqs_queue *queue, const char *arn,
                      "SELECT os_config('SQS-DLQ-ARN', 'arn:aws:sqs:eu-west-1:123456789012:queue'), or set "
                      "SQS_DLQ_ARN in the environment or in .env");
   }
-  int rc = os_session_aws(session, &aws, error);
-  if (!rc) rc = os_session_net(session, &net, error);
-  if (!rc) rc = os_sqs_open(queue, aws, net, &probe, arn, error);
-  return rc;
+  return os_session_queue(session, arn, queue, error);
 }
 
 int os_dlq_guard(struct os_job *job, struct os_sqs_queue *queue, struct os_error *error) {
