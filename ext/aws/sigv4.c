@@ -62,6 +62,7 @@ static int make_key(const struct os_sigv4_request *request, struct os_sigv4_key 
                     struct os_error *error) {
   static const char last[] = "aws4_request";
   unsigned char *bytes = key->bytes;
+  key->day[0] = '\0';
   char *secret = os_mprintf("AWS4%s", request->secret_access_key);
   if (!secret) return os_fail_nomem(error);
   size_t len = strlen(secret);
@@ -72,7 +73,7 @@ static int make_key(const struct os_sigv4_request *request, struct os_sigv4_key 
   OPENSSL_cleanse(secret, len);
   os_free(secret);
   if (!ok) return no_digest(error);
-  snprintf(key->day, sizeof key->day, "%s", request->date);
+  snprintf(key->day, sizeof key->day, "%s", request->date); /* without the time of day */
   return OS_OK;
 }
 
@@ -82,8 +83,11 @@ static int compute(const struct os_sigv4_request *request, const struct os_buf *
   unsigned char digest[OS_SIGV4_DIGEST];
   int rc = OS_OK;
   if (strncmp(key->day, request->date, sizeof key->day - 1) != 0) rc = make_key(request, key, error);
-  if (!rc && !mac(key->bytes, OS_SIGV4_DIGEST, text->data, text->len, digest)) rc = no_digest(error);
-  if (!rc) hex(digest, out);
+  bool ok = !rc && mac(key->bytes, OS_SIGV4_DIGEST, text->data, text->len, digest);
+  if (ok)
+    hex(digest, out);
+  else if (!rc)
+    rc = no_digest(error);
   OPENSSL_cleanse(&own, sizeof own);
   return rc;
 }
