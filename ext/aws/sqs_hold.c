@@ -9,11 +9,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/cond.h"
 
-enum { WAIT_FOR_END = 2 /* seconds */ };
+static const double WAIT_FOR_END = 2;                 /* seconds */
 static const double RENEW = 1.0 / 3, AGAIN = 1.0 / 6; /* of the visibility */
 
 struct os_sqs_hold {
@@ -132,15 +132,11 @@ static void end_task(void *arg) {
 
 int os_sqs_hold_begin(struct os_sqs_hold **out, const struct os_sqs_queue *queue, const char *receipt,
                       int seconds, struct os_error *error) {
-  pthread_condattr_t monotonic;
   struct os_sqs_hold *hold = os_calloc(1, sizeof *hold);
   *out = NULL;
   if (!hold) return os_fail_nomem(error);
   atomic_init(&hold->references, 1);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&hold->stopped, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  os_cond_init(&hold->stopped);
   pthread_mutex_init(&hold->lock, NULL);
   hold->net = queue->net;
   hold->endpoint = os_endpoint_ref(queue->endpoint);
@@ -170,13 +166,11 @@ int os_sqs_hold_begin(struct os_sqs_hold **out, const struct os_sqs_queue *queue
 }
 
 void os_sqs_hold_end(struct os_sqs_hold *hold, struct os_sqs_held *report) {
-  struct timespec until;
   memset(report, 0, sizeof *report);
   if (!hold) return;
   atomic_fetch_add(&hold->references, 1); /* the task's */
   if (!os_net_post(hold->net, &hold->end)) unref(hold);
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_sec += WAIT_FOR_END;
+  struct timespec until = os_cond_deadline(WAIT_FOR_END);
   pthread_mutex_lock(&hold->lock);
   while (!hold->is_over)
     if (pthread_cond_timedwait(&hold->stopped, &hold->lock, &until)) break;
