@@ -34,6 +34,7 @@ FAULTS
     status_after  the same                  forward first (the work is done), then answer with this status
     delay       seconds                     wait, then forward
     delay_answer  seconds                   forward, wait, then answer
+    call        do                          call this function (of a test in the same process), then forward
     hang        seconds (60)                forward nothing, stay silent, then drop the connection
     duplicate   answer ("first"/"second")   forward twice, one after the other, and give one of the answers
     limit       bytes                       413 for a body that is longer, as a server with a limit does; else forward
@@ -305,6 +306,11 @@ def fault_limit(x, rule):
 
 def fault_delay(x, rule):
     x.proxy.wait(rule.get("seconds", 1))
+    x.answer(x.forward())
+
+
+def fault_call(x, rule):
+    rule["do"]()
     x.answer(x.forward())
 
 

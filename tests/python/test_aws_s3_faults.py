@@ -106,17 +106,15 @@ def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
 
 
 def meanwhile(broken, bucket, requests, do):
-    """Run `do` when so many ranges of the large object have been asked for; later ones are held up until it is done."""
-    done = threading.Event()
+    """Run `do` when so many ranges of the large object have been asked for; later ones wait until it is done."""
+    lock, done = threading.Lock(), threading.Event()
 
-    def wait():
-        while len([c for c in broken.calls() if c["method"] == "GET" and "/big" in c["path"]]) < requests:
-            time.sleep(0.005)
-        do()
-        done.set()
-    broken.rule("delay", on="GET /%s/big" % bucket, skip=requests, seconds=1.5, times=2)
-    thread = threading.Thread(target=wait, daemon=True)
-    thread.start()
+    def once():
+        with lock:
+            if not done.is_set():
+                do()
+                done.set()
+    broken.rule("call", on="GET /%s/big" % bucket, skip=requests, do=once)
     return done
 
 
