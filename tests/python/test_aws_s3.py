@@ -230,7 +230,7 @@ def test_resume_inside_an_object(box, plain, index, s3, s3_server, bucket, name)
 
 
 def wait_for_documents(box, count):
-    end = time.time() + 60
+    end = time.time() + 150
     while time.time() < end:
         rows = box.rows("SELECT documents_read FROM os_jobs")
         if rows and rows[0]["documents_read"] >= count:
