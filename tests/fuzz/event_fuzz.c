@@ -1,5 +1,5 @@
-/* event_fuzz.c - any bytes as a message of a queue: either it says why it is no event of S3, or every object it tells of
-** has a URL that can be taken apart.
+/* event_fuzz.c - any bytes as a message of a queue: either it says why it is no event of S3, or every object
+** it tells of has a URL that can be taken apart.
 */
 #include <stdint.h>
 #include <stdio.h>

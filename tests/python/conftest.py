@@ -30,6 +30,7 @@ from harness.refusal import refusal  # noqa: E402
 from harness.s3 import bucket, s3, s3_server  # noqa: E402,F401  (fixtures)
 from harness.servers import Certificates  # noqa: E402
 from harness.shell import Shell, clean_environment, run_python  # noqa: E402
+from harness.worker import trigger_servers, world  # noqa: E402,F401  (fixtures)
 from proxy import Proxy  # noqa: E402
 
 ORIGINAL_ENVIRONMENT = dict(os.environ)
@@ -171,9 +172,9 @@ def plain(node_pool):
 def _special(what, *args):
     @pytest.fixture(scope="module")
     def fixture(node_pool):
-        node = _start(node_pool, what, *args)
-        yield Cluster(node.url)
-        node_pool.stop(what)
+        cluster = Cluster(_start(node_pool, what, *args).url)
+        yield cluster
+        node_pool.rest(what, cluster)
     return fixture
 
 
@@ -236,8 +237,9 @@ class Secure:
 @pytest.fixture(scope="module")
 def security(node_pool):
     node = _start(node_pool, "security", "--security", "--heap", "768m")
-    yield Secure(node)
-    node_pool.stop("security")
+    secure = Secure(node)
+    yield secure
+    node_pool.rest("security", secure.admin)
 
 
 @pytest.fixture(scope="session")

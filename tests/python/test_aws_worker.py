@@ -9,23 +9,10 @@ import pytest
 from harness.refusal import refusal
 from harness.servers import closed_port
 from harness.sqs import Queue
-from harness.worker import World, bridge_event, plain_event, wrapped
+from harness.worker import bridge_event, plain_event, wrapped
 from proxy import Proxy
 
 ODD_KEY = "triggers/a b+c ü%41.json"
-
-
-@pytest.fixture(scope="module")
-def aws(aws_servers, tmp_path_factory):
-    yield from World.servers(aws_servers, tmp_path_factory)
-
-
-@pytest.fixture
-def world(box, plain, index, aws):
-    """A box with a bucket, a queue, and an index that a trigger can re-index."""
-    made = World(box, plain, index, aws)
-    yield made
-    made.s3.empty(made.bucket)
 
 
 # ---- what is a trigger ------------------------------------------------------------------------------------------
@@ -209,7 +196,7 @@ def test_a_failure_that_was_mended_is_run(world, plain):
 
 
 # ---- the message is held ----------------------------------------------------------------------------------------
-def test_a_message_is_hidden_as_long_as_its_trigger_runs(world, aws, plain):
+def test_a_message_is_hidden_as_long_as_its_trigger_runs(world, plain):
     with Proxy(plain.url, seed=1) as slow:
         slow.rule(on="POST /_aliases", fault="delay", seconds=13, times=1)
         world.at(slow.url)
@@ -224,9 +211,9 @@ def test_a_message_is_hidden_as_long_as_its_trigger_runs(world, aws, plain):
     assert world.queue.size() == (0, 0)
 
 
-def test_a_message_that_cannot_be_held(world, aws, plain):
+def test_a_message_that_cannot_be_held(world, trigger_servers, plain):
     """The trigger is run all the same, and the answer says that the message may come again."""
-    with Proxy(plain.url, seed=1) as slow, Proxy(aws.proxy.url, seed=1) as deaf:
+    with Proxy(plain.url, seed=1) as slow, Proxy(trigger_servers.proxy.url, seed=1) as deaf:
         slow.rule(on="POST /_aliases", fault="delay", seconds=7, times=1)
         deaf.rule(on="any", skip=2, times=4, fault="status", code=500, body="")
         world.at(slow.url, AWS_ENDPOINT_URL_SQS=deaf.url)

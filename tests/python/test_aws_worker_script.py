@@ -12,23 +12,10 @@ from harness.paths import EXTENSION, ROOT
 from harness.servers import closed_port
 from harness.shell import Running, clean_environment
 from harness.sqs import Queue
-from harness.worker import World
 from proxy import Proxy
 
 SCRIPT = str(ROOT / "scripts" / "reindex-worker")
 LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ s3://%s/%s %s"
-
-
-@pytest.fixture(scope="module")
-def aws(aws_servers, tmp_path_factory):
-    yield from World.servers(aws_servers, tmp_path_factory)
-
-
-@pytest.fixture
-def world(box, plain, index, aws):
-    made = World(box, plain, index, aws)
-    yield made
-    made.s3.empty(made.bucket)
 
 
 class Worker:
@@ -155,7 +142,7 @@ def test_its_shell_dies(worker, world):
 
 
 # ---- AWS and wrong arguments --------------------------------------------------------------------------------------------
-def test_aws_does_not_answer(worker, world, aws):
+def test_aws_does_not_answer(worker, world):
     """It tries again later and later; with --once it says so and ends."""
     world.box.env.update(AWS_ENDPOINT_URL_SQS="http://127.0.0.1:%d" % closed_port(), MAX_RETRIES="0")
     result = worker.once()

@@ -4,6 +4,8 @@ import time
 import urllib.parse
 import uuid
 
+import pytest
+
 from .s3 import S3
 from .shell import call
 from .sqs import Queue
@@ -39,6 +41,8 @@ class Servers:
 
 
 class World:
+    """A box with a bucket, a queue, and an index that a trigger can re-index."""
+
     def __init__(self, box, plain, index, servers):
         self.box, self.plain, self.index, self.env = box, plain, index, {**servers.exports, "LOG_LEVEL": "OFF"}
         self.s3 = S3.of(servers.exports)
@@ -48,18 +52,6 @@ class World:
         self.endpoint = box.env["OPENSEARCH_ENDPOINT"]
         plain.create(index + "_v1", {"n": {"type": "integer"}}, aliases={index + "_current": {}})
         plain.bulk_put(index + "_v1", {"a": {"n": 1}, "b": {"n": 2}})
-
-    @staticmethod
-    def servers(aws_servers, tmp_path_factory):
-        """For a module's fixture: one pair of keys for both services."""
-        s3 = aws_servers.start("worker-s3", "s3")
-        keys = tmp_path_factory.mktemp("keys") / "keys.json"
-        keys.write_text(json.dumps([{"access_key": s3.exports["AWS_ACCESS_KEY_ID"], "secret_key": s3.exports["AWS_SECRET_ACCESS_KEY"], "token": None}]))
-        sqs = aws_servers.start("worker-sqs", "sqs")
-        proxy = aws_servers.start("worker-proxy", "sigv4-proxy", "--keys", keys, "--upstream", sqs.url, "--", "--service", "sqs", "--keep-host")
-        yield Servers(s3, sqs, proxy)
-        for what in ("worker-proxy", "worker-sqs", "worker-s3"):
-            aws_servers.stop(what)
 
     def at(self, endpoint, **more):
         """Reach the cluster there from now on; triggers name this address."""
@@ -99,4 +91,21 @@ class World:
         assert list(self.plain.get("/_alias/%s_current" % self.index)) == ["%s_v%d" % (self.index, version)]
 
 
-__all__ = ["Servers", "World", "bridge_event", "plain_event", "wrapped"]
+@pytest.fixture(scope="module")
+def trigger_servers(aws_servers, tmp_path_factory):
+    """One pair of keys for both services."""
+    s3 = aws_servers.start("worker-s3", "s3")
+    keys = tmp_path_factory.mktemp("keys") / "keys.json"
+    keys.write_text(json.dumps([{"access_key": s3.exports["AWS_ACCESS_KEY_ID"], "secret_key": s3.exports["AWS_SECRET_ACCESS_KEY"], "token": None}]))
+    sqs = aws_servers.start("worker-sqs", "sqs")
+    proxy = aws_servers.start("worker-proxy", "sigv4-proxy", "--keys", keys, "--upstream", sqs.url, "--", "--service", "sqs", "--keep-host")
+    yield Servers(s3, sqs, proxy)
+    for what in ("worker-proxy", "worker-sqs", "worker-s3"):
+        aws_servers.stop(what)
+
+
+@pytest.fixture
+def world(box, plain, index, trigger_servers):
+    made = World(box, plain, index, trigger_servers)
+    yield made
+    made.s3.empty(made.bucket)
