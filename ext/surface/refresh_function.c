@@ -72,6 +72,8 @@ static void fill(const struct os_command *command, struct os_refresh_request *re
       .create = json_is_true(create) || json_is_object(create) ? create : NULL,
       .slices = (int)os_options_int(options, "slices", 0),
       .requests_per_second = os_options_real(options, "requests_per_second", 0),
+      .batch_bytes = os_settings_bytes(settings, OS_SET_BATCH_BYTES),
+      .max_workers = (int)os_settings_int(settings, OS_SET_MAX_WORKERS),
       .recreate_threshold = os_settings_int(settings, OS_SET_INDEX_RECREATE_THRESHOLD),
       .allow_empty = os_options_bool(options, "allow_empty", false),
       .allow_unverified = request->allow_unverified};

@@ -223,6 +223,20 @@ def test_trouble_with_the_target(box, plain, names, proxy, rule):
     same(plain, source, target)
 
 
+def test_op_type_create(box, plain, names, proxy):
+    """Two documents of one id on one shard are a conflict; one whose answer was lost is none."""
+    source, target = names
+    box.env["OPENSEARCH_ENDPOINT"] = proxy.url
+    fired = proxy.rule("cut_after", on=r"POST /\S*_bulk", times=1)
+    options = {**connected(box, plain.url), "create": {"settings": {"number_of_shards": 1}}, "op_type": "create"}
+    result = box.run("os_reindex", source, target, options)["response"]
+    assert fired["fired"] and result["created"] + result["version_conflicts"] == result["target_documents"] == 3000
+    bulk(plain, source, [("same", r, '{"n":%d}' % i) for i, r in enumerate("abcdef")])
+    fails(box, source, target, options, "version_conflict_engine_exception", "'same'", "is empty now")
+    result = box.run("os_reindex", source, target, {**options, "conflicts": "proceed"})["response"]
+    assert result["version_conflicts"] == result["total"] - 3001 and plain.count(target) == 3001
+
+
 @pytest.mark.parametrize("rule", [
     {"fault": "cut_answer", "skip": 1, "times": 2}, {"fault": "cut_head", "skip": 1, "times": 2}, {"fault": "cut_before", "times": 2},
     {"fault": "status", "code": 429, "skip": 1, "times": 2}, {"fault": "status", "code": 503, "times": 2},

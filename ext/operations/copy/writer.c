@@ -34,19 +34,20 @@ int os_copy_writer_open(struct os_copy_writer **out, struct os_copy *copy, struc
   if (!writer) return os_fail_nomem(error);
   writer->copy = copy;
   os_buf_init(&writer->action, 0);
-  struct os_pipeline_options options = {.endpoint = copy->to->endpoint,
-                                        .net = copy->to->net,
-                                        .log = job->session->log,
-                                        .index = copy->target,
-                                        .query = copy->parameters,
-                                        .op = copy->create_only || copy->leave ? OS_OP_CREATE : OS_OP_INDEX,
-                                        .batch_size = batch_size(rate),
-                                        .batch_bytes = copy->batch_bytes,
-                                        .max_workers = copy->max_workers > 0 ? copy->max_workers : WORKERS,
-                                        .readers = 1,
-                                        .max_docs_rate = copy->max_docs_rate > 0 ? copy->max_docs_rate
-                                                                                 : job->max_docs_rate,
-                                        .max_bytes_rate = job->max_bytes_rate};
+  struct os_pipeline_options options = {
+      .endpoint = copy->to->endpoint,
+      .net = copy->to->net,
+      .log = job->session->log,
+      .index = copy->target,
+      .query = copy->parameters,
+      .op = copy->create_only || copy->leave ? OS_OP_CREATE : OS_OP_INDEX,
+      .batch_size = batch_size(rate),
+      .batch_bytes = copy->batch_bytes,
+      .max_workers = copy->max_workers > 0 ? copy->max_workers : WORKERS,
+      .readers = 1,
+      .keep_settled = copy->create_only || copy->leave, /* else a 409 under an id of one's own is refused */
+      .max_docs_rate = copy->max_docs_rate > 0 ? copy->max_docs_rate : job->max_docs_rate,
+      .max_bytes_rate = job->max_bytes_rate};
   int rc = os_pipeline_start(&writer->pipeline, &options, NULL, NULL, error);
   if (rc) {
     os_copy_writer_close(writer);

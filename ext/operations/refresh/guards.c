@@ -134,6 +134,8 @@ static int guard_reindex(struct os_refresh *refresh, struct os_error *error) {
 int os_refresh_guards(struct os_refresh *refresh, struct os_error *error) {
   bool copied = false, loaded = false;
   int rc = guard_names(refresh, error);
+  if (!rc) rc = os_session_cluster_probe(refresh->job->session, refresh->cluster, false, error);
+  if (!rc) rc = os_refresh_guard_collection(refresh, error);
   if (!rc && !refresh->request->dry_run) rc = done(refresh, "reindex", &copied, error);
   if (!rc && !refresh->request->dry_run) rc = done(refresh, "load", &loaded, error);
   if (!rc) rc = guard_alias(refresh, error);

@@ -19,6 +19,8 @@ int os_refresh_guards(struct os_refresh *refresh, struct os_error *error);
 /* ---- writers.c: does anybody else write to the two indices? ---- */
 /* Remember the counters of an index under `name`. */
 int os_refresh_watch(struct os_refresh *refresh, const char *name, const char *index, struct os_error *error);
+/* Beforehand: in a collection of Serverless that cannot be seen, which has to be allowed. */
+int os_refresh_guard_collection(struct os_refresh *refresh, struct os_error *error);
 /* OS_ERR_GUARD when they moved since; audit either way. */
 int os_refresh_check_writers(struct os_refresh *refresh, const char *name, const char *index,
                              struct os_error *error);

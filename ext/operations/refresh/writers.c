@@ -16,10 +16,25 @@ static int unverified(struct os_refresh *refresh, struct os_error *error) {
 int os_refresh_watch(struct os_refresh *refresh, const char *name, const char *index,
                      struct os_error *error) {
   int64_t operations = 0;
+  if (os_cluster_is_serverless(refresh->cluster)) return OS_OK;
   int rc = os_cluster_operations(refresh->cluster, index, &operations, error);
   if (rc) return unverified(refresh, error);
   return os_step_put(refresh->job, index, name, "done",
                      json_pack("{s:I}", "operations", (json_int_t)operations), error);
+}
+
+/* A collection of Serverless tells nobody's writes: the user has to know that there are none. */
+int os_refresh_guard_collection(struct os_refresh *refresh, struct os_error *error) {
+  const struct os_refresh_request *request = refresh->request;
+  static const char what[] = "a collection does not tell whether others write";
+  if (!os_cluster_is_serverless(refresh->cluster)) return OS_OK;
+  if (request->allow_unverified || request->allow_writes)
+    return os_job_audit(refresh->job, "guard", "writers", "unknown", false, error, "%s to %s or %s", what,
+                        request->primary, request->secondary);
+  os_fail(error, OS_ERR_GUARD, "%s to %s or %s while the refresh runs: it would be lost", what,
+          request->primary, request->secondary);
+  os_advise(error, "stop who does, and pass {\"allow_unverified\":true}");
+  return os_job_guard_failed(refresh->job, "guard", "writers", error);
 }
 
 static int remembered(struct os_refresh *refresh, const char *name, const char *index, int64_t *operations,
@@ -35,6 +50,9 @@ static int remembered(struct os_refresh *refresh, const char *name, const char *
 int os_refresh_check_writers(struct os_refresh *refresh, const char *name, const char *index,
                              struct os_error *error) {
   int64_t before = -1, now = 0;
+  if (os_cluster_is_serverless(refresh->cluster))
+    return os_job_audit(refresh->job, "guard", "writers", "unknown", false, error,
+                        "whether others wrote to %s cannot be seen in a collection", index);
   int rc = remembered(refresh, name, index, &before, error);
   if (rc) return rc;
   rc = os_cluster_operations(refresh->cluster, index, &now, error);

@@ -66,7 +66,7 @@ static int ask(struct os_version *v, const char *body, struct os_error *error) {
 
 /* What was made is gone: its alias, its copy, and what was counted before that do not hold any more. */
 static int begin_anew(struct os_version *v, struct os_error *error) {
-  static const char *const steps[] = {"create", "alias", "baseline", "copy", "task", "live"};
+  static const char *const steps[] = {"create", "alias", "baseline", "copy", "task", "through", "live"};
   char state[16];
   int rc = os_job_audit(v->job, "create", "lost", "pass", false, error,
                         "'%s' was deleted by somebody; '%s' is whole, so it is begun anew", v->next, v->old);

@@ -124,9 +124,34 @@ static int read_definition(struct os_version *v, struct os_error *error) {
   if (rc) return refuse(v, "index", error);
   rc = guard_content(v, got, error);
   if (!rc && !(v->definition = os_index_definition(got))) rc = os_fail_nomem(error);
+  if (!rc && os_cluster_is_serverless(v->cluster)) os_index_definition_elsewhere(v->definition, true);
   v->final_pipeline = os_json_string(got, "settings/index/final_pipeline", NULL) != NULL;
   json_decref(got);
   return rc;
+}
+
+/* ---- a collection of Serverless ---- */
+
+/* It tells nobody's writes, and the old index is deleted in the end; it takes no blocks; and a copy into
+** one that gives ids of its own could not be gone on with. */
+static int guard_collection(struct os_version *v, struct os_error *error) {
+  const struct os_versions_request *request = v->request;
+  bool takes = true;
+  if (!os_cluster_is_serverless(v->cluster)) return OS_OK;
+  if (request->live)
+    return unfit(v, "method", "is in a collection, which has no write block for method live",
+                 "leave out 'method'", error);
+  int rc = os_cluster_takes_ids(v->cluster, v->old, &takes, error);
+  if (rc) return refuse(v, "ids", error);
+  if (!takes)
+    return unfit(v, "ids", "is in a collection that gives its documents ids of its own",
+                 "copy it with os_reindex into an index of another name, then delete it", error);
+  if (!request->allow_unverified && !request->allow_writes)
+    return unfit(v, "writers",
+                 "is in a collection, which does not tell whether somebody writes to it by this name",
+                 "stop who does, and pass {\"allow_unverified\":true}", error);
+  return os_job_audit(v->job, step, "writers", "unknown", false, error,
+                      "a collection does not tell whether somebody writes to '%s' by its own name", v->old);
 }
 
 /* ---- the next version ---- */
@@ -213,6 +238,7 @@ int os_version_guard(struct os_version *v, struct os_error *error) {
     return os_job_audit(v->job, step, "index", "pass", false, error, "'%s' was done by an earlier job",
                         v->old);
   rc = read_definition(v, error);
+  if (!rc) rc = guard_collection(v, error);
   if (!rc) rc = guard_health(v, error);
   if (!rc) rc = guard_next(v, error);
   if (!rc && !v->lost) rc = os_version_check_method(v, error); /* begun anew, it may be by the other */

@@ -18,7 +18,7 @@ struct os_versions_request {
   bool dry_run;
   bool live; /* copy while others write to the old indices, each then blocked for at most max_block seconds */
   double max_block;
-  uint64_t batch_bytes; /* live: of the bulk requests */
+  uint64_t batch_bytes; /* live, and in a collection of Serverless: of the bulk requests */
   int max_workers;
   int slices;                                /* of each copy; 0: auto */
   double requests_per_second, poll_interval; /* 0: no limit */
@@ -32,7 +32,8 @@ struct os_versions_result {
 
 /* Everything is looked at before anything is touched. Then for each index, one after another: 1 the next
 ** version is created, its mapping's _meta naming this operation; 2 the alias is on both, writes go to
-** the new one; 3 the documents are copied by a task, what is there already is left alone; 4 counted; 5
+** the new one; 3 the documents are copied by a task (in a collection of Serverless through
+** this process), what is there already is left alone; 4 counted; 5
 ** every alias leaves the old one for the new; 6 the old one is deleted. Each is a step of the ledger
 ** (item: the old index), begun before its request and done after it. */
 int os_versions_run(struct os_job *job, struct os_cluster *cluster, const struct os_versions_request *request,
