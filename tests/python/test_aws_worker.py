@@ -245,6 +245,36 @@ def test_aws_does_not_answer(world):
     assert world.box.rows("SELECT * FROM os_jobs") == []
 
 
+def test_not_allowed_to_remove(world, trigger_servers):
+    """What was done is told, and known when the message comes again."""
+    world.tell("t.json", world.put("t.json"))
+    with Proxy(trigger_servers.proxy.url, seed=1) as narrow:
+        narrow.rule(on="any", skip=2, fault="status", code=403, body=json.dumps({"__type": "AccessDenied", "message": "no"}))
+        world.at(world.endpoint, AWS_ENDPOINT_URL_SQS=narrow.url)
+        result = world.run(visibility=5)
+        assert result["status"] == "partial" and (result["response"]["run"], result["response"]["removed"]) == (1, False)
+        assert "it could not be removed: sqs:DeleteMessage on %s was answered with 403" % world.queue.arn in result["message"]
+        narrow.clear()
+        assert world.run(wait_seconds=10)["response"]["already"] == 1
+    assert world.queue.size() == (0, 0)
+
+
+def test_cancelled(world, plain):
+    """Cancelling the job cancels the re-indexing in it; the message comes again, and what was begun is gone on with."""
+    with Proxy(plain.url, seed=1) as slow:
+        slow.rule(on="POST /_aliases", fault="delay_answer", seconds=4, times=1)
+        world.at(slow.url)
+        world.tell("t.json", world.put("t.json"))
+        running = world.start(visibility=5)
+        world.wait_for("SELECT 1 FROM os_jobs WHERE kind = 'reindex_versions' AND status = 'running'")
+        world.box.run("os_cancel", world.box.one("SELECT job FROM os_jobs WHERE kind = 'trigger_run'"))
+        result = running.finish(60)
+        assert result.code != 0 and "cancelled by os_cancel" in result.err and "stays on queue" in result.err, result
+        assert {row["status"] for row in world.box.rows("SELECT status FROM os_jobs WHERE kind <> 'cancel'")} == {"cancelled"}
+        assert world.run(wait_seconds=10)["response"]["run"] == 1
+    world.assert_done(2)
+
+
 @pytest.mark.parametrize("options, words", [
     ({"visibility": 4}, "visibility"), ({"wait_seconds": 21}, "wait_seconds"), ({"reindex": {"metod": "live"}}, "option 'reindex'.*metod"),
     ({"reindex": {"timeout": 5}}, "option 'reindex'.*timeout"), ({"reindex": 1}, "reindex"), ({"dry_run": True}, "dry_run"),
