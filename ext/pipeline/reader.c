@@ -5,6 +5,7 @@
 ** What is wrong with one source ends that source only; the place and the reason travel with its last batch.
 */
 #include <string.h>
+#include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "pipeline/examine.h"
 #include "pipeline/pipeline_int.h"
@@ -12,8 +13,8 @@
 
 enum {
   CHUNK = 1 << 20,
-  AHEAD = 128,          /* objects whose first bytes are on their way, for all readers together */
-  AHEAD_BYTES = 8 << 20 /* and so many bytes of them for each reader */
+  AHEAD = 128,          /* objects whose first bytes are on their way, at the most */
+  AHEAD_BYTES = 8 << 20 /* and so many bytes of them */
 };
 
 struct taken { /* a source that this reader will read */
@@ -185,13 +186,19 @@ static void leave_sources(struct taken_list *list) {
   }
 }
 
+/* Of those that may be under way at once; the first is taken in any case. */
+static size_t share_of_objects(const struct os_pipeline *pipeline) {
+  int readers = pipeline->options.readers;
+  size_t share = os_s3_fetch_most() / (size_t)(readers > 1 ? readers : 1);
+  return share < AHEAD ? share : AHEAD;
+}
+
 void *os_reader_main(void *arg) {
   struct os_pipeline *pipeline = arg;
   struct os_feeder feeder;
   struct os_buf window;
   struct os_error nomem;
-  struct taken_list list = {.most = AHEAD /
-                                    (size_t)(pipeline->options.readers > 1 ? pipeline->options.readers : 1)};
+  struct taken_list list = {.most = share_of_objects(pipeline)};
   struct taken taken;
   os_buf_init(&window, 0);
   bool gated = pipeline->options.readers <= 1;

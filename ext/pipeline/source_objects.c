@@ -13,7 +13,6 @@
 #include "pipeline/source_list.h"
 
 enum {
-  HEADS_AHEAD = 128, /* objects */
   HEAD_BYTES_AHEAD = 16 << 20,
   KEPT_OBJECT = OS_S3_FIRST_RANGE, /* objects up to this size are kept, */
   KEPT_OBJECTS = 16 << 20,         /* up to so many bytes of them */
@@ -191,7 +190,8 @@ static uint64_t head_size(const struct os_source *source) {
 
 void os_source_look_ahead(struct os_source_list *list, size_t i) {
   if (list->ahead_to < i) list->ahead_to = i;
-  for (; list->ahead_to < list->count && list->ahead_to < i + HEADS_AHEAD; list->ahead_to++) {
+  size_t most = os_s3_fetch_most();
+  for (; list->ahead_to < list->count && list->ahead_to < i + most; list->ahead_to++) {
     struct os_source *source = &list->sources[list->ahead_to];
     uint64_t size = head_size(source);
     struct os_error ignored;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 #include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -245,6 +246,23 @@ static void without_a_network_thread(void **state) {
 }
 
 /* Whichever allocation fails: an error, or a try that goes well; nothing hangs and nothing is left. */
+static void files_that_may_be_open_limit_it(void **state) {
+  (void)state;
+  static const struct {
+    rlim_t files;
+    size_t most;
+  } cases[] = {{1024, 128}, {1023, 127}, {256, 32}, {60, 7}};
+  struct rlimit before, limit;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  limit = before;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    limit.rlim_cur = cases[i].files;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) continue; /* the hard limit is lower */
+    assert_int_equal(os_s3_fetch_most(), cases[i].most);
+  }
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+}
+
 static void every_allocation_may_fail(void **state) {
   (void)state;
   for (long n = 0; n < 400; n += 1 + n / 20) {
@@ -265,6 +283,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_wait_ends_when_it_should, set_up, tear_down),
       cmocka_unit_test_setup_teardown(nobody_needs_to_read, set_up, tear_down),
       cmocka_unit_test_setup_teardown(without_a_network_thread, set_up, tear_down),
+      cmocka_unit_test(files_that_may_be_open_limit_it),
       cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

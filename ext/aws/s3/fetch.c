@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "aws/s3/address.h"
 #include "base/alloc.h"
@@ -16,7 +17,7 @@
 #include "base/text.h"
 #include "net/retry.h"
 
-enum { WAIT_MS = 50, FAULT_ANSWER = 64 << 10 };
+enum { WAIT_MS = 50, FAULT_ANSWER = 64 << 10, MOST_OBJECTS = 128 };
 static const double retry_base = 0.1, retry_cap = 10; /* seconds */
 
 struct range {
@@ -314,6 +315,12 @@ static bool post(struct os_s3_fetch *fetch) {
 }
 
 /* ---- the reader's side ---- */
+
+size_t os_s3_fetch_most(void) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / 8 >= MOST_OBJECTS) return MOST_OBJECTS;
+  return files.rlim_cur < 16 ? 1 : (size_t)files.rlim_cur / 8;
+}
 
 static int stopping(struct os_error *error) {
   return os_fail(error, OS_ERR_CANCELLED, "the network thread is stopping");

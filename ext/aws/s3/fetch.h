@@ -23,6 +23,10 @@ enum {
   OS_S3_FIRST_RANGE = 256 << 10 /* the first is smaller: it is fetched before anybody reads */
 };
 
+/* How many objects have their first bytes asked for at once, for all readers together: each holds a
+** connection, so it is an eighth of the files that the process may have open, up to 128. */
+size_t os_s3_fetch_most(void);
+
 struct os_s3_fetch;
 struct os_s3_want {
   struct os_s3_bucket *bucket; /* a reference is taken */
