@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import datasets
-from harness.aws import SCRIPT
+from harness.aws import LONG_KEY, SCRIPT
 from harness.checker import assert_exactly_once
 from harness.paths import EXTENSION, ROOT
 from harness.refusal import refusal
 from harness.s3 import S3, at, bucket_name, put
+from harness.servers import closed_port
 from proxy import Proxy
 
 DOCS = datasets.products(300)
@@ -372,6 +373,29 @@ def test_the_bucket_stands_in_the_host_name(box, plain, index, aws_servers, cert
     finally:
         tunnel.close()
         aws_servers.stop("s3-host")
+
+
+def test_fips_and_dual_stack_addresses(box, plain, index, s3_server):
+    """Nobody answers there in TLS; which host is asked for is what counts."""
+    tunnel = Tunnel(s3_server.port)
+    try:
+        at(box, {**LONG_KEY, "AWS_REGION": "us-gov-west-1", "AWS_USE_FIPS_ENDPOINT": "true", "HTTPS_PROXY": tunnel.url, "MAX_RETRIES": "0"})
+        plain.create(index, {})
+        load = "SELECT os_bulk_load('s3://hosted/a.csv', '%s');" % index
+        box.fails(load, "hosted.s3-fips.us-gov-west-1.amazonaws.com", "AWS_REGION")
+        box.fails(load, "hosted.s3-fips.dualstack.us-gov-west-1.amazonaws.com", env={"AWS_USE_DUALSTACK_ENDPOINT": "true"})
+        box.fails(load, "S3 has no FIPS endpoints", "cn-north-1", env={"AWS_REGION": "cn-north-1"})
+        box.fails(load, "AWS_USE_FIPS_ENDPOINT: 'perhaps' is neither true nor false", env={"AWS_USE_FIPS_ENDPOINT": "perhaps"})
+        assert tunnel.hosts == ["hosted.s3-fips.%sus-gov-west-1.amazonaws.com:443" % word for word in ("", "dualstack.")]
+    finally:
+        tunnel.close()
+
+
+def test_a_service_out_of_reach_is_no_cluster(box, plain, index):
+    at(box, {**LONG_KEY, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:%d" % closed_port(), "MAX_RETRIES": "0"})
+    plain.create(index, {})
+    text = box.load_fails("s3://bucket/a.csv", index, "cannot reach", "may this machine reach it", "AWS_ENDPOINT_URL_S3")
+    assert "cluster" not in text
 
 
 # ---- the example ------------------------------------------------------------------------------------------------------------------
