@@ -1,12 +1,15 @@
 """Starts and stops real servers through scripts/opensearch-node. Each has a name of this process, free ports, and is
-purged when it is stopped; nodes that a killed test run left behind are stopped at the start of the next one."""
+purged when it is stopped; nodes that a killed test run left behind are stopped at the start of the next one.
+
+A start takes half a minute of both processors, so a node that a module is done with may rest, emptied, until a later
+module asks for it again or room for another is needed."""
 import os
 import re
 import socket
 import subprocess
 import time
 
-from .cluster import Cluster
+from .cluster import Cluster, HttpError
 from .paths import node_script
 
 PREFIX = "sqlite-opensearch-test"
@@ -56,6 +59,8 @@ class Nodes:
     def __init__(self, environment):
         self.environment = environment  # as it was before the tests cleaned theirs
         self.running = {}
+        self.starts = {}   # what: with which arguments
+        self.resting = {}  # the same of those at rest, the one that has rested longest first
         self.script = node_script()
 
     def _command(self, *args, timeout=600):
@@ -72,7 +77,21 @@ class Nodes:
             if found and not os.path.exists("/proc/%s" % found.group(1)):
                 self._command("stop", "--name", entry, "--purge")
 
+    def rest(self, what, client):
+        """Nobody needs it now; `client` may delete its indices. A node that will not be emptied is stopped."""
+        try:
+            client.call("DELETE", "/*,-.*")
+        except (OSError, HttpError):
+            self.stop(what)
+        else:
+            self.resting[what] = self.starts[what]
+
     def start(self, what, *args):
+        if self.resting.pop(what, None) == args:
+            return self.running[what]
+        self.stop(what)
+        while len(self.running) > LIMIT and self.resting:
+            self.stop(next(iter(self.resting)))
         if len(self.running) > LIMIT:
             raise RuntimeError("too many nodes at once: %s" % ", ".join(self.running))
         name = "%s-%d-%s" % (PREFIX, os.getpid(), what)
@@ -88,10 +107,12 @@ class Nodes:
                 raise RuntimeError("%s did not start: %s" % (name, "\n".join(reason[-15:])))
         node = Node(name, port, done.stdout.strip().splitlines()[-1], os.path.join(_state(), "run", name))
         self.running[what] = node
+        self.starts[what] = args
         return node
 
     def stop(self, what, purge=True):
         node = self.running.pop(what, None)
+        self.resting.pop(what, None)
         if node:
             self._command("stop", "--name", node.name, *(["--purge"] if purge else []))
 
