@@ -195,6 +195,28 @@ def test_a_failure_that_was_mended_is_run(world, plain):
     assert [j["status"] for j in world.box.rows("SELECT status FROM os_jobs WHERE kind = 'reindex_versions' ORDER BY job")] == ["failed", "success"]
 
 
+@pytest.mark.parametrize("skip", range(2, 29, 3))
+def test_killed_while_an_answer_is_awaited(world, plain, skip):
+    """The request was carried out, nobody read the answer; the next delivery goes on and nothing is doubled or lost."""
+    with Proxy(plain.url, seed=1) as slow:
+        slow.rule(on="any", fault="delay_answer", seconds=30, skip=skip, times=1)
+        world.at(slow.url)
+        world.tell("t.json", world.put("t.json"))
+        running = world.start(visibility=5)
+        until = time.monotonic() + 60
+        while not any(entry.get("fault") == "delay_answer" for entry in slow.log) and running.process.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(0.5)
+        killed = running.process.poll() is None
+        running.kill()
+        slow.clear()
+        if killed:
+            assert world.run(wait_seconds=20)["response"]["run"] == 1
+    world.assert_done(2)
+    assert world.queue.size() == (0, 0)
+
+
 # ---- the message is held ----------------------------------------------------------------------------------------
 def test_a_message_is_hidden_as_long_as_its_trigger_runs(world, plain):
     with Proxy(plain.url, seed=1) as slow:

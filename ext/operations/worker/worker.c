@@ -105,7 +105,9 @@ static int pass_over(struct worker *w, const char *url, enum verdict verdict, in
 
 /* ---- one trigger ---- */
 
-static int run_child(struct worker *w, const char *url, const struct os_trigger *trigger,
+/* It counts as done before its job has ended: killed in between, the other order would have the trigger run
+** again, and fail because its indices are gone. */
+static int run_child(struct worker *w, const char *url, const char *item, const struct os_trigger *trigger,
                      struct os_cluster *cluster, int64_t *number) {
   struct os_job child;
   struct os_versions_result done = {0};
@@ -120,6 +122,7 @@ static int run_child(struct worker *w, const char *url, const struct os_trigger 
   json_t *response =
       rc ? NULL : json_pack("{s:O, s:I}", "indices", done.indices, "done", (json_int_t)done.done);
   if (!rc && !response) rc = os_fail_nomem(w->error);
+  if (!rc) rc = os_step_mark(w->job, item, step, "done", w->error);
   rc = os_child_job_end(&child, w->job, rc, false, response, w->error);
   json_decref(response);
   json_decref(done.indices);
@@ -139,11 +142,10 @@ static int run_read(struct worker *w, const char *url, const char *item, const s
     rc = pass_over(w, url, verdict, job);
   } else if (!rc) {
     job = 0;
-    rc = run_child(w, url, trigger, &cluster, &job);
+    rc = run_child(w, url, item, trigger, &cluster, &job);
     if (!rc) {
       w->result->run++;
-      rc = os_step_mark(w->job, item, step, "done", w->error);
-      if (!rc) rc = report(w, url, "run", job, NULL);
+      rc = report(w, url, "run", job, NULL);
       if (!rc)
         rc = os_job_audit(w->job, step, url, "did", false, w->error, "run by job %lld", (long long)job);
     } else if (!is_fatal(w, rc)) {
