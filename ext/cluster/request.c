@@ -88,9 +88,10 @@ static int send_call(struct os_cluster *cluster, const struct os_cluster_call *c
     if (!is_worth_retrying(cluster, call, http, rc, attempt)) {
       if (rc == OS_OK || rc == OS_ERR_INTERRUPTED) return rc;
       os_error_prefix(error, "%s", what);
-      /* net/ says it in words alone (fault.c): to who sends batches it is an answer like any damaged one */
-      if (call->max_answer && rc == OS_ERR_ANSWER && error && strstr(error->text, "is larger than the"))
-        error->code = rc = OS_ERR_TOO_LARGE;
+      if (call->max_answer && http->answer_too_large) {
+        rc = OS_ERR_TOO_LARGE;
+        if (error) error->code = OS_ERR_TOO_LARGE;
+      }
       return rc;
     }
     double delay = os_retry_delay(attempt, retry_base, retry_cap, http->retry_after, os_random_unit());

@@ -270,7 +270,7 @@ void os_transfer_fault(const struct os_http_transfer *transfer, CURLcode code, b
   case CURLE_WRITE_ERROR: /* our own callback said stop */
     if (transfer->no_memory)
       os_fail_nomem(error);
-    else if (transfer->answer_too_large)
+    else if (transfer->call->answer_too_large)
       os_fail(error, OS_ERR_ANSWER, "the answer of %s is larger than the %zu bytes accepted", url,
               transfer->max_answer);
     else if (transfer->foreign_answer)

@@ -46,6 +46,7 @@ struct os_http_call {
   double date;                    /* the server's clock (header Date), seconds since 1970, or -1 */
   double seconds;                 /* whole duration */
   uint64_t bytes_sent, bytes_received;
+  bool answer_too_large; /* the error is that there came more than max_answer bytes */
   bool maybe_sent;       /* the server may have seen the whole request (so its outcome is unknown on error).
                             libcurl never repeats such a request by itself: see transfer.c */
   struct os_error error; /* transport faults only; code OS_OK when there is a complete HTTP answer */

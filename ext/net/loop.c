@@ -147,7 +147,7 @@ static void start_call(struct os_net *net, struct os_http_call *call) {
 
 void os_net_start(struct os_net *net, struct os_http_call *call) {
   call->transfer = NULL;
-  call->maybe_sent = call->waiting = call->signed_again = false;
+  call->maybe_sent = call->answer_too_large = call->waiting = call->signed_again = false;
   call->status = 0;
   os_error_clear(&call->error);
   if (os_net_stopping(net))

@@ -162,6 +162,7 @@ static void take_outcome(struct os_http_call *call, struct trip *trip) {
   call->bytes_sent = trip->call.bytes_sent;
   call->bytes_received = trip->call.bytes_received;
   call->maybe_sent = trip->call.maybe_sent;
+  call->answer_too_large = trip->call.answer_too_large;
   call->error = trip->call.error;
 }
 

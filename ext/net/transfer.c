@@ -69,7 +69,7 @@ static size_t take_answer(char *data, size_t size, size_t count, void *arg) {
   struct os_buf *answer = &transfer->call->answer;
   size_t len = size * count;
   if (len > transfer->max_answer - answer->len) {
-    transfer->answer_too_large = true;
+    transfer->call->answer_too_large = true;
     return 0; /* anything but len stops the transfer */
   }
   os_buf_append(answer, data, len);
@@ -215,7 +215,7 @@ static void reset_answer(struct os_http_call *call) {
   call->retry_after = -1;
   call->seconds = 0;
   call->bytes_sent = call->bytes_received = 0;
-  call->maybe_sent = false;
+  call->maybe_sent = call->answer_too_large = false;
 }
 
 static CURLcode set_options(struct os_http_transfer *transfer, const struct os_buf *url) {
@@ -250,7 +250,7 @@ enum os_sign_state os_transfer_prepare(struct os_http_transfer *transfer, struct
   reset_answer(call);
   transfer->call = call;
   transfer->body_at = 0;
-  transfer->answer_too_large = transfer->no_memory = transfer->foreign_answer = false;
+  transfer->no_memory = transfer->foreign_answer = false;
   transfer->max_answer = call->max_answer ? call->max_answer : DEFAULT_MAX_ANSWER;
   transfer->started = os_clock_monotonic();
   transfer->detail[0] = '\0';

@@ -12,12 +12,11 @@
 
 struct os_http_transfer {
   CURL *easy;
-  struct curl_slist *headers; /* of the request in hand */
-  struct os_http_call *call;  /* borrowed while it runs */
-  size_t body_at;             /* bytes of the body that libcurl has taken */
-  size_t max_answer;          /* cap in force */
-  char mark[32];              /* X-Opaque-Id of the request in hand */
-  bool answer_too_large;
+  struct curl_slist *headers;            /* of the request in hand */
+  struct os_http_call *call;             /* borrowed while it runs */
+  size_t body_at;                        /* bytes of the body that libcurl has taken */
+  size_t max_answer;                     /* cap in force */
+  char mark[32];                         /* X-Opaque-Id of the request in hand */
   bool foreign_answer;                   /* it came back with another mark */
   bool no_memory;                        /* the answer could not be kept */
   double started;                        /* os_clock_monotonic() */

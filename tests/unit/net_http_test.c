@@ -380,6 +380,7 @@ static void giant_answer(void **state) {
   call.max_answer = 100000;
   assert_int_equal(os_http_roundtrip(net, &call, NULL, &error), OS_ERR_ANSWER);
   says("larger than the 100000 bytes");
+  assert_true(call.answer_too_large);
   assert_true(call.answer.len <= 100000);
   os_http_call_free(&call);
   server_stop(&server);
