@@ -13,21 +13,10 @@ from harness.refusal import refusal
 from proxy import Proxy
 from test_aws_opensearch import serverless
 from test_reindex import until
+from test_reindex_through import collection, without_ids  # noqa: F401 - fixtures
 from test_reindex_versions import FIELDS, FILTER, documents
 
 OLD, NEW = datasets.products(300), datasets.products(450, start=2000)
-
-
-@pytest.fixture(scope="module")
-def collection(plain, aws_servers):
-    yield aws_servers.proxy("collection", plain.url, "aoss", "--collection", "search")
-    aws_servers.stop("collection")
-
-
-@pytest.fixture(scope="module")
-def without_ids(plain, aws_servers):
-    yield aws_servers.proxy("without-ids", plain.url, "aoss", "--collection", "timeseries")
-    aws_servers.stop("without-ids")
 
 
 class Versions:

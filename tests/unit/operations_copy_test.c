@@ -12,8 +12,8 @@ static struct os_error error;
 
 static void pages_aim_at_a_size(void **state) {
   (void)state;
-  assert_int_equal(os_copy_next_size(4 << 20, 500), 499);                    /* as it should be */
-  assert_int_equal(os_copy_next_size(500 * 100, 500), OS_COPY_LARGEST_PAGE); /* small documents */
+  assert_int_equal(os_copy_next_size(4 << 20, 500), 499);                /* as it should be */
+  assert_int_equal(os_copy_next_size(50000, 500), OS_COPY_LARGEST_PAGE); /* small documents */
   assert_int_equal(os_copy_next_size(10 << 20, 10), 10); /* large ones: some at a time all the same */
   assert_int_equal(os_copy_next_size(0, 0), OS_COPY_LARGEST_PAGE); /* nothing is known */
   assert_int_equal(os_copy_next_size(SIZE_MAX - 1, 1), 10);

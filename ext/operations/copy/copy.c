@@ -18,8 +18,9 @@ static int take_cursors(struct os_copy *copy, const json_t *saved, struct os_err
   int64_t *now = NULL;
   int rc = os_cluster_checkpoints(copy->from, copy->source, &now, &copy->shards, error);
   os_free(now);
-  if (!rc && !(copy->cursors = os_calloc(copy->shards, sizeof *copy->cursors))) rc = os_fail_nomem(error);
   if (rc) return rc;
+  copy->cursors = os_calloc(copy->shards, sizeof *copy->cursors);
+  if (!copy->cursors) return os_fail_nomem(error);
   const json_t *list = json_object_get(saved, "cursors");
   /* else they are of another index with that name */
   copy->resumed = json_array_size(list) == copy->shards;
