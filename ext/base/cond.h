@@ -1,5 +1,5 @@
-/* cond.h - conditions that are waited for with a time-out. On the monotonic clock, so that setting the wall clock neither
-** stretches nor cuts a wait.
+/* cond.h - conditions that are waited for with a time-out. On the monotonic clock, so that setting the wall
+** clock neither stretches nor cuts a wait.
 */
 #ifndef OS_BASE_COND_H
 #define OS_BASE_COND_H

@@ -1,6 +1,9 @@
 /* child.h - what a test does in a child process: as nobody, and with its lines counted although it ends by _exit(). */
 #ifndef CHILD_H
 #define CHILD_H
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* setresuid() */
+#endif
 #include <unistd.h>
 
 /* Of libgcov, when the lines that run are counted (gcc's manual, "Profiling and Test Coverage in Freestanding

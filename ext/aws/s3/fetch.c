@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include "aws/s3/address.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/cond.h"
 #include "base/text.h"
 #include "net/retry.h"
 
@@ -328,14 +328,10 @@ static int stopping(struct os_error *error) {
 
 static struct os_s3_fetch *make(const struct os_s3_want *want) {
   struct os_s3_fetch *fetch = os_calloc(1, sizeof *fetch);
-  pthread_condattr_t monotonic;
   struct os_buf path;
   if (!fetch) return NULL;
   atomic_init(&fetch->references, 1);
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&fetch->arrived, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  os_cond_init(&fetch->arrived);
   pthread_mutex_init(&fetch->lock, NULL);
   os_buf_init(&path, 0);
   os_s3_put_path(&path, want->bucket->name, want->bucket->in_host, want->key);
@@ -385,13 +381,7 @@ void os_s3_fetch_close(struct os_s3_fetch *fetch) {
 
 /* Under lock, which is given up while waiting. */
 static void wait_a_little(struct os_s3_fetch *fetch) {
-  struct timespec until;
-  clock_gettime(CLOCK_MONOTONIC, &until);
-  until.tv_nsec += WAIT_MS * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_nsec -= 1000000000L;
-    until.tv_sec++;
-  }
+  struct timespec until = os_cond_deadline(WAIT_MS / 1000.0);
   pthread_cond_timedwait(&fetch->arrived, &fetch->lock, &until);
 }
 
