@@ -282,18 +282,22 @@ static char *plain_url(const char *url) {
   return copy;
 }
 
-static int begin_endpoint(const struct os_connections *connections, const struct connection *connection,
-                          struct os_endpoint **out, struct os_error *error) {
+/* NULL: *code says why. */
+static struct os_endpoint *begin_endpoint(const struct os_connections *connections,
+                                          const struct connection *connection, int *code,
+                                          struct os_error *error) {
   const char *url = value_of(connections, connection, OS_CONNECT_ENDPOINT);
   if (!url) { /* of main alone: others cannot be without */
-    os_fail(error, OS_ERR_ARGUMENT, "OPENSEARCH_ENDPOINT is not set");
-    return os_advise(error, "SELECT os_config('OPENSEARCH_ENDPOINT', 'https://host:9200'), or set it in the "
-                            "environment or in .env");
+    *code = os_fail(error, OS_ERR_ARGUMENT, "OPENSEARCH_ENDPOINT is not set");
+    os_advise(error, "SELECT os_config('OPENSEARCH_ENDPOINT', 'https://host:9200'), or set it in the "
+                     "environment or in .env");
+    return NULL;
   }
   char *plain = plain_url(url);
-  *out = plain ? os_endpoint_new(connection->name, plain) : NULL;
+  struct os_endpoint *endpoint = plain ? os_endpoint_new(connection->name, plain) : NULL;
   os_free(plain);
-  return *out ? OS_OK : os_fail_nomem(error);
+  *code = endpoint ? OS_OK : os_fail_nomem(error);
+  return endpoint;
 }
 
 static enum os_compress compress_of(const char *word) {
@@ -327,9 +331,10 @@ static int fill_transport(const struct os_connections *connections, const struct
 static int make_endpoint(const struct os_connections *connections, struct connection *connection,
                          struct os_endpoint **out, struct os_error *error) {
   *out = NULL;
-  struct os_endpoint *endpoint = NULL;
-  int code = begin_endpoint(connections, connection, &endpoint, error);
-  if (!code) code = fill_login(connections, connection, endpoint, error);
+  int code;
+  struct os_endpoint *endpoint = begin_endpoint(connections, connection, &code, error);
+  if (!endpoint) return code;
+  code = fill_login(connections, connection, endpoint, error);
   if (!code) code = fill_transport(connections, connection, endpoint, error);
   if (code)
     os_endpoint_unref(endpoint);
