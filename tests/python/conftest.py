@@ -11,6 +11,7 @@ the caller's environment that is a setting gets into it. Through a box one has
 import faulthandler
 import json
 import os
+import signal
 import sqlite3
 import sys
 import threading
@@ -46,6 +47,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if not sys.executable.startswith("/usr/bin/"):
         print("note: %s may be unable to load extensions; the tests are meant for /usr/bin/python3" % sys.executable, file=sys.stderr)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun by a shell's &: what the tests start would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    Watchdog.stderr = os.fdopen(os.dup(2), "w", buffering=1)  # not yet captured, so that what hangs is said
 
 
 def pytest_sessionstart(session):
@@ -89,8 +93,10 @@ def not_brief(items):
 class Watchdog:
     """Interrupts this process's connections when a test takes too long, and ends the run when that does not help."""
 
-    def __init__(self, seconds, nodes):
-        self.connections, self.seconds, self.nodes = [], seconds, nodes
+    stderr = sys.stderr
+
+    def __init__(self, test, seconds, nodes):
+        self.test, self.connections, self.seconds, self.nodes = test, [], seconds, nodes
         self.timers = [threading.Timer(seconds, self.interrupt), threading.Timer(seconds + 30, self.give_up)]
 
     def start(self):
@@ -106,8 +112,8 @@ class Watchdog:
                 pass
 
     def give_up(self):
-        sys.stderr.write("\nA test did not end %d s after it was interrupted; where it hangs:\n" % 30)
-        faulthandler.dump_traceback(all_threads=True)
+        self.stderr.write("\n%s did not end %d s after it was interrupted; where it hangs:\n" % (self.test, 30))
+        faulthandler.dump_traceback(self.stderr, all_threads=True)
         self.nodes.stop_all()
         os._exit(70)
 
@@ -119,7 +125,7 @@ class Watchdog:
 @pytest.fixture(autouse=True)
 def watchdog(request, node_pool):
     mark = request.node.get_closest_marker("limit")
-    dog = Watchdog(mark.args[0] if mark else 120, node_pool)
+    dog = Watchdog(request.node.nodeid, mark.args[0] if mark else 120, node_pool)
     dog.start()
     yield dog
     dog.stop()

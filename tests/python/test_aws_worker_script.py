@@ -3,8 +3,8 @@ import json
 import os
 import re
 import signal
-import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +50,17 @@ def worker(world):
 
 
 def gone(pid):
-    """No shell of the script is left."""
-    return subprocess.run(["pgrep", "-P", str(pid)], stdout=subprocess.DEVNULL).returncode == 1
+    """Nothing of the script's process group is left."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def children(pid):
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if (entry / "stat").exists()
+            and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid]
 
 
 # ---- what it does ---------------------------------------------------------------------------------------------------
@@ -136,7 +145,8 @@ def test_stopped_in_the_middle(worker, world, plain, number):
 def test_its_shell_dies(worker, world):
     running = worker.start(wait_seconds=20)
     time.sleep(2)
-    subprocess.run(["pkill", "-KILL", "-P", str(running.process.pid), "sqlite3"], check=True)
+    shell, = [child for child in children(running.process.pid) if (Path("/proc") / str(child) / "comm").read_text() == "sqlite3\n"]
+    os.kill(shell, signal.SIGKILL)
     result = running.finish(20)
     assert result.code == 1 and "ended by itself" in result.err, result
 

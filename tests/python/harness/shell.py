@@ -87,7 +87,7 @@ class Running:
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
             raise AssertionError("no end after %s s: %r" % (timeout, Result(self.out, self.err, None, timeout))) from None
         for thread in self._threads:
