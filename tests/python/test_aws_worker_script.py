@@ -49,18 +49,20 @@ def worker(world):
     return Worker(world)
 
 
+def group(pid):
+    """The processes of the script's group that live, as (pid, name); what died may be still there for who never asks."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (entry / "stat").read_text().partition("(")[2].rpartition(")")
+        except OSError:  # it ended meanwhile
+            continue
+        state, _, leader = rest.split()[:3]
+        if int(leader) == pid and state != "Z":
+            yield int(entry.name), name
+
+
 def gone(pid):
-    """Nothing of the script's process group is left."""
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def children(pid):
-    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if (entry / "stat").exists()
-            and int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == pid]
+    return not list(group(pid))
 
 
 # ---- what it does ---------------------------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ def test_stopped_in_the_middle(worker, world, plain, number):
 def test_its_shell_dies(worker, world):
     running = worker.start(wait_seconds=20)
     time.sleep(2)
-    shell, = [child for child in children(running.process.pid) if (Path("/proc") / str(child) / "comm").read_text() == "sqlite3\n"]
+    shell, = [process for process, name in group(running.process.pid) if name == "sqlite3"]
     os.kill(shell, signal.SIGKILL)
     result = running.finish(20)
     assert result.code == 1 and "ended by itself" in result.err, result
