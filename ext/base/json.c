@@ -22,14 +22,21 @@ static bool is_syntax_fault(const json_error_t *fault) {
   return fault->text[0] && json_error_code(fault) != json_error_out_of_memory && errno != ENOMEM;
 }
 
+json_t *os_json_load(const char *text, size_t len, size_t flags, json_error_t *fault) {
+  errno = 0;
+  json_t *value = json_loadb(text, len, flags, fault);
+  if (!value || errno != ENOMEM) return value;
+  json_decref(value);
+  return NULL;
+}
+
 json_t *os_json_parse(const char *text, size_t len, int flags, const char *what, struct os_error *error) {
   bool from_server = (flags & OS_JSON_BIG_INTEGERS) != 0;
   size_t strict = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | (from_server ? JSON_ALLOW_NUL : 0);
   json_error_t fault = {.line = -1};
-  errno = 0;
-  json_t *value = json_loadb(len ? text : "", len, strict, &fault);
+  json_t *value = os_json_load(len ? text : "", len, strict, &fault);
   if (!value && from_server && json_error_code(&fault) == json_error_numeric_overflow)
-    value = json_loadb(text, len, strict | JSON_DECODE_INT_AS_REAL, &fault);
+    value = os_json_load(text, len, strict | JSON_DECODE_INT_AS_REAL, &fault);
   if (value) return value;
   if (!is_syntax_fault(&fault)) {
     os_fail_nomem(error);

@@ -16,6 +16,9 @@
 
 enum { OS_JSON_BIG_INTEGERS = 1 };
 
+/* json_loadb(3), but for one thing: NULL, with errno ENOMEM, when memory ran out on the way. jansson 2.14 goes
+** on then, and drops the letter for which its text could not grow (strbuffer_append_byte() in lex_save()). */
+json_t *os_json_load(const char *text, size_t len, size_t flags, json_error_t *fault);
 /* A new reference, or NULL with the error set: "what: line 1 column 7: …". */
 json_t *os_json_parse(const char *text, size_t len, int flags, const char *what, struct os_error *error);
 const json_t *os_json_at(const json_t *root, const char *path); /* borrowed; NULL when absent */

@@ -108,7 +108,7 @@ int os_cluster_answer_error(int status, const char *content_type, const char *bo
   char type[TYPE_SIZE] = "", reason[REASON_SIZE] = "", quoted[OS_ONE_LINE];
   enum os_code code = code_of(status);
   if (!error) error = &scratch;
-  json_t *root = len ? json_loadb(body, len, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
+  json_t *root = len ? os_json_load(body, len, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
   if (root && read_reason(root, type, reason)) {
     os_fail(error, code, "%s: %d%s%s%s%s", what, status, *type ? " " : "", type, *reason ? ": " : "", reason);
     advise(status, type, reason, error);

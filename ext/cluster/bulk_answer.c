@@ -357,7 +357,7 @@ int os_bulk_item_error(const struct os_bulk_item *item, char type[OS_BULK_ERROR_
     reason[0] = '\0';
     return OS_OK;
   }
-  json_t *error = json_loadb(item->error, item->error_len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
+  json_t *error = os_json_load(item->error, item->error_len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
   if (!error) {
     os_copy_text(type, OS_BULK_ERROR_TYPE, "unreadable");
     os_copy_bytes(reason, OS_BULK_ERROR_REASON, item->error, item->error_len);

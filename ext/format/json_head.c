@@ -5,6 +5,7 @@
 #include "format/json_impl.h"
 #include <string.h>
 #include "base/alloc.h"
+#include "base/json.h"
 
 struct head {
   struct os_json_scan *scan;
@@ -50,7 +51,8 @@ static const char *first_record(const struct head *head, const char *p, enum os_
 }
 
 static json_t *decoded(const char *name, size_t len) {
-  json_t *text = json_loadb(name - 1, len + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL); /* with its quotes */
+  json_t *text =
+      os_json_load(name - 1, len + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL); /* with its quotes */
   return text ? text : json_stringn_nocheck(name, len); /* a lone surrogate: as it is written */
 }
 

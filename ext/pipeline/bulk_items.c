@@ -33,7 +33,7 @@ static const char *document_of(const struct os_batch *batch, const struct os_ite
 /* The `_id` of an action line, as text; NULL when it has none. */
 static char *id_of_action(const char *action, size_t len) {
   json_error_t ignored;
-  json_t *root = json_loadb(action, len, JSON_DECODE_INT_AS_REAL, &ignored); /* a version may be large */
+  json_t *root = os_json_load(action, len, JSON_DECODE_INT_AS_REAL, &ignored); /* a version may be large */
   const char *key;
   json_t *meta;
   char *id = NULL;

@@ -1,9 +1,11 @@
 /* base_json_test.c - strict parsing, ways to members, writing. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "base/alloc.h"
@@ -120,10 +122,51 @@ static void puts_members(void **state) {
   json_decref(object);
 }
 
+static long fails_after = -1; /* allocations, and then one is refused; -1: none */
+
+static void *scarce(size_t size) {
+  if (fails_after < 0 || fails_after-- > 0) return malloc(size);
+  errno = ENOMEM;
+  return NULL;
+}
+
+/* Text grows by doubling, and jansson drops the letter for which there was no room. */
+static void no_letter_is_lost_with_the_memory(void **state) {
+  (void)state;
+  char text[400] = "{\"uuid\":\"", wanted[300];
+  struct os_error error;
+  long n, read = 0;
+  for (size_t i = 0; i < sizeof wanted - 1; i++)
+    wanted[i] = (char)('a' + i % 26);
+  wanted[sizeof wanted - 1] = '\0';
+  strcat(text, wanted);
+  strcat(text, "\"}");
+  for (n = 0; n < 100 && !read; n++) {
+    fails_after = n;
+    json_t *value = os_json_parse(text, strlen(text), OS_JSON_BIG_INTEGERS, "an answer", &error);
+    bool refused = fails_after < 0;
+    fails_after = -1;
+    if (value)
+      assert_string_equal(os_json_string(value, "uuid", ""), wanted);
+    else
+      assert_int_equal(error.code, OS_ERR_NOMEM);
+    read += value && !refused;
+    json_decref(value);
+  }
+  assert_in_range(n, 5, 99);
+}
+
 int main(void) {
+  json_set_alloc_funcs(scarce, free);
+
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(refuses), cmocka_unit_test(does_not_quote), cmocka_unit_test(server_answers),
-      cmocka_unit_test(members), cmocka_unit_test(writes),         cmocka_unit_test(puts_members),
+      cmocka_unit_test(refuses),
+      cmocka_unit_test(does_not_quote),
+      cmocka_unit_test(server_answers),
+      cmocka_unit_test(members),
+      cmocka_unit_test(writes),
+      cmocka_unit_test(puts_members),
+      cmocka_unit_test(no_letter_is_lost_with_the_memory),
   };
   return cmocka_run_group_tests_name("base/json", tests, NULL, NULL);
 }

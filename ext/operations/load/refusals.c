@@ -24,7 +24,7 @@ static json_t *place_to_look(const struct os_refusal *refusal) {
   json_t *root = NULL, *meta, *place = NULL;
   const char *op;
   if (refusal->explicit_id && refusal->doc_id && refusal->action && refusal->status)
-    root = json_loads(refusal->action, JSON_DECODE_INT_AS_REAL, NULL);
+    root = os_json_load(refusal->action, strlen(refusal->action), JSON_DECODE_INT_AS_REAL, NULL);
   json_object_foreach(root, op, meta) {
     json_t *routing = json_object_get(meta, "routing");
     place = json_pack("{s:s}", "_id", refusal->doc_id);
