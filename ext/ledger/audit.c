@@ -24,7 +24,7 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
   sqlite3_stmt *stmt = os_ledger_bound(
       ledger, "SELECT 1 FROM audit WHERE job = ?1 AND check_name = ?2 AND verdict IN ('pass', 'did') LIMIT 1",
       doing, error, "it", job, check_name);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   *has = step == SQLITE_ROW;
   if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
@@ -40,7 +40,7 @@ static int find_job(struct os_ledger *ledger, const char *sql, int64_t after, co
   int rc = os_ledger_ready(ledger, false, error);
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, doing, error, "it", after, index_name);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) *job = sqlite3_column_int64(stmt, 0);
   if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);

@@ -96,7 +96,7 @@ static int gather(struct os_ledger *ledger, json_t *facts, const char *key, cons
   json_t *rows = json_array();
   if (rows == NULL || json_object_set_new(facts, key, rows) != 0) return os_fail_nomem(error);
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ii", job, most);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step, rc = OS_OK;
   while (rc == OS_OK && (step = sqlite3_step(stmt)) != SQLITE_DONE) {
     json_t *row = step == SQLITE_ROW ? row_of(stmt) : NULL;

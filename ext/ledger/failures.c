@@ -55,8 +55,7 @@ int os_ledger_failure_put(struct os_ledger *ledger, const struct os_failure *fai
       ledger, sql, keeping, error, "ittnnttittitt", failure->job, failure->index_name, failure->file,
       failure->line, failure->byte_offset, failure->doc_id, failure->op, failure->status, failure->error_type,
       failure->error_reason, failure->attempts, failure->context, now);
-  if (stmt == NULL)
-    return os_write_leave(ledger, &write, error != NULL ? (int)error->code : OS_ERR_LEDGER, error);
+  if (stmt == NULL) return os_write_leave(ledger, &write, os_ledger_code(error), error);
   int code = bind_len(stmt, 14, failure->document, failure->document_len);
   if (code == SQLITE_OK) code = os_ledger_bind_bytes(stmt, 15, failure->raw, failure->raw_len);
   if (code == SQLITE_OK) code = sqlite3_step(stmt);
@@ -170,7 +169,7 @@ static int bind_foreign(sqlite3_stmt *stmt, int at, sqlite3_value *value) {
 static int write_edit(struct os_ledger *ledger, const char *sql, int64_t id, sqlite3_value *value,
                       struct os_error *error) {
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, editing, error, "i", id);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int code = bind_foreign(stmt, 2, value);
   if (code == SQLITE_OK) code = sqlite3_step(stmt);
   int rc = code == SQLITE_DONE ? OS_OK : os_ledger_fail(ledger, code, editing, error);

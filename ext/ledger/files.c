@@ -133,7 +133,7 @@ static int look_back(struct os_ledger *ledger, const char *index_name, const cha
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, newest_first, reading, error, "ttt", name, index_name,
                                        index_uuid != NULL ? index_uuid : "");
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step;
   while ((step = sqlite3_step(stmt)) == SQLITE_ROW && !take(ledger, stmt, out)) {
   }
@@ -168,7 +168,7 @@ int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, co
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", fingerprint, index_name,
                                        index_uuid != NULL ? index_uuid : "");
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   if (step == SQLITE_ROW)
     *times = sqlite3_column_int64(stmt, 0);
@@ -192,7 +192,7 @@ int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", index_name, path,
                                        index_uuid != NULL ? index_uuid : "");
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step;
   while ((step = sqlite3_step(stmt)) == SQLITE_ROW &&
          os_job_lock_is_ours(ledger, sqlite3_column_int64(stmt, 0))) {

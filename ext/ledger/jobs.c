@@ -211,7 +211,7 @@ int os_ledger_job_control(struct os_ledger *ledger, int64_t job, char out[16], s
   if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, "SELECT control FROM job WHERE job = ?1", "reading a job", error, "i", job);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   if (step == SQLITE_ROW)
     snprintf(out, 16, "%s", (const char *)sqlite3_column_text(stmt, 0));
@@ -241,7 +241,7 @@ static int read_state(struct os_ledger *ledger, int64_t job, struct job_state *s
       "SELECT status, control, coalesce(finished_at, ''), locked, host, updated_at, kind FROM job"
       " WHERE job = ?1",
       "reading a job", error, "i", job);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     copy_text(stmt, 0, state->status, sizeof state->status);

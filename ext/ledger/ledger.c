@@ -247,7 +247,7 @@ static int lay_down(struct os_ledger *ledger, struct os_error *error) {
   if (rc == SQLITE_OK) return OS_OK;
   os_ledger_fail(ledger, rc, "preparing the ledger", error);
   if (!sqlite3_get_autocommit(ledger->db)) sqlite3_exec(ledger->db, "ROLLBACK", NULL, NULL, NULL);
-  return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  return os_ledger_code(error);
 }
 
 static void remember_file(struct os_ledger *ledger) {

@@ -6,6 +6,7 @@
 #ifndef OS_LEDGER_LEDGER_INT_H
 #define OS_LEDGER_LEDGER_INT_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include "ledger/sqlite_api.h"
@@ -61,6 +62,10 @@ char *os_location_uri(const char *path, const char *query);
 /* ---- statement.c: statements, transactions, and what SQLite's codes mean to the reader ----------------- */
 /* Turns the connection's last failure into an error: `doing` is what was being written or read. */
 int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct os_error *error);
+/* What a call that gave NULL failed with, also where nobody wants to know why. */
+static inline int os_ledger_code(const struct os_error *error) {
+  return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+}
 /* What to do when a file of the ledger cannot be opened or made, by errno. */
 int os_ledger_advise_open(int number, struct os_error *error);
 /* The cached statement of a string constant, reset and unbound. Borrowed. */

@@ -10,10 +10,6 @@ static const char reading[] = "reading refused records", marking[] = "noting wha
 
 #define WAITS "resolved_at IS NULL AND superseded = 0 AND sqs_sent_at IS NULL"
 
-static int code_of(const struct os_error *error) {
-  return error != NULL ? (int)error->code : OS_ERR_LEDGER;
-}
-
 /* ---- to the queue -------------------------------------------------------------------------------------- */
 
 int os_ledger_letters_waiting(struct os_ledger *ledger, int64_t job, int64_t *count, struct os_error *error) {
@@ -22,7 +18,7 @@ int os_ledger_letters_waiting(struct os_ledger *ledger, int64_t job, int64_t *co
                             " OR EXISTS (SELECT 1 FROM failure WHERE job = ?1)";
   *count = 0;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "i", job);
-  if (stmt == NULL) return code_of(error);
+  if (stmt == NULL) return os_ledger_code(error);
   int code = sqlite3_step(stmt);
   bool known = code == SQLITE_ROW && sqlite3_column_int(stmt, 1);
   if (known) *count = sqlite3_column_int64(stmt, 0);
@@ -45,7 +41,7 @@ int os_ledger_letters_next(struct os_ledger *ledger, int64_t job, int64_t after,
                  " ORDER BY id LIMIT 1";
   memset(place, 0, sizeof *place);
   sqlite3_stmt *stmt = os_ledger_bound(ledger, job ? of_job : of_any, reading, error, "ii", job, after);
-  if (stmt == NULL) return code_of(error);
+  if (stmt == NULL) return os_ledger_code(error);
   int rc = OS_OK, code = sqlite3_step(stmt);
   if (code == SQLITE_ROW) {
     place->first = sqlite3_column_int64(stmt, 0);
@@ -98,7 +94,7 @@ int os_ledger_letters_each(struct os_ledger *ledger, const struct os_letter_plac
       " WHERE id >= ?1 AND job = ?2 AND coalesce(file, '') = ?3 AND " WAITS " ORDER BY id";
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, sql, reading, error, "iit", place->first, place->job, place->file);
-  if (stmt == NULL) return code_of(error);
+  if (stmt == NULL) return os_ledger_code(error);
   struct os_letter letter;
   int code;
   bool more = true;
@@ -138,7 +134,7 @@ static int look_there(struct os_ledger *ledger, const char *file, const struct o
   *standing = NOTHING_THERE;
   sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, keeping, error, "ttnt", letter->index_name, file,
                                        letter->byte_offset, letter->failed_at);
-  if (stmt == NULL) return code_of(error);
+  if (stmt == NULL) return os_ledger_code(error);
   int code = letter->truncated
                  ? sqlite3_bind_null(stmt, 5)
                  : os_ledger_bind_bytes(stmt, 5, letter->raw, letter->raw ? (int64_t)letter->raw_len : 0);
@@ -166,7 +162,7 @@ static int look_for_equal(struct os_ledger *ledger, const struct os_letter *lett
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, sql, keeping, error, "ttnntt", letter->index_name, letter->failed_at,
                       letter->byte_offset, letter->line, letter->doc_id, letter->error_type);
-  if (stmt == NULL) return code_of(error);
+  if (stmt == NULL) return os_ledger_code(error);
   int code = sqlite3_step(stmt);
   if (code == SQLITE_ROW) *standing = THE_SAME;
   int rc = code == SQLITE_ROW || code == SQLITE_DONE ? OS_OK : os_ledger_fail(ledger, code, keeping, error);
@@ -197,7 +193,7 @@ static int insert(struct os_ledger *ledger, const struct os_letter_origin *origi
       letter->context, letter->failed_at, origin->timestamp, reason ? reason : letter->error_reason);
   if (stmt == NULL) {
     os_free(reason);
-    return code_of(error);
+    return os_ledger_code(error);
   }
   int code = SQLITE_OK; /* what is not bound is null */
   if (!letter->truncated && letter->document)

@@ -37,7 +37,7 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, "SELECT state, data FROM step WHERE job = ?1 AND item = ?2 AND name = ?3",
                       reading, error, "itt", job, item, name);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     snprintf(state, 16, "%s", (const char *)sqlite3_column_text(stmt, 0));
@@ -53,7 +53,7 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
 /* The first row, if there is one: a job, its status as it is shown, and a third text where it is wanted. */
 static int read_job(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t *job, char status[16],
                     char third[16], struct os_error *error) {
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     *job = sqlite3_column_int64(stmt, 0);

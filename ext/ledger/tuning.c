@@ -42,7 +42,7 @@ static int read_last(struct os_ledger *ledger, const char *uuid, bool *last, cha
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, "SELECT original, ours FROM tuning t WHERE uuid = ?1 AND NOT " LIVING_HOLDER,
                       doing, error, "t", uuid);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     if (copy_column(stmt, 0, original) != OS_OK || copy_column(stmt, 1, ours) != OS_OK)
@@ -109,7 +109,7 @@ static int next_orphan(struct os_ledger *ledger, const char *endpoint, const cha
                       "SELECT index_name, uuid, original, ours FROM tuning t WHERE endpoint = ?1"
                       " AND uuid > ?2 AND NOT " LIVING_HOLDER " ORDER BY uuid LIMIT 1",
                       doing, error, "tt", endpoint, after);
-  if (stmt == NULL) return error != NULL ? (int)error->code : OS_ERR_LEDGER;
+  if (stmt == NULL) return os_ledger_code(error);
   int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     if (copy_column(stmt, 0, &orphan->index_name) != OS_OK || copy_column(stmt, 1, &orphan->uuid) != OS_OK ||

@@ -13,8 +13,8 @@
 
 enum {
   CHUNK = 1 << 20,
-  AHEAD = 128,          /* objects whose first bytes are on their way, at the most */
-  AHEAD_BYTES = 8 << 20 /* and so many bytes of them */
+  AHEAD = OS_S3_MOST_OBJECTS, /* whose first bytes are on their way */
+  AHEAD_BYTES = 8 << 20       /* and so many bytes of them */
 };
 
 struct taken { /* a source that this reader will read */
@@ -189,8 +189,7 @@ static void leave_sources(struct taken_list *list) {
 /* Of those that may be under way at once; the first is taken in any case. */
 static size_t share_of_objects(const struct os_pipeline *pipeline) {
   int readers = pipeline->options.readers;
-  size_t share = os_s3_fetch_most() / (size_t)(readers > 1 ? readers : 1);
-  return share < AHEAD ? share : AHEAD;
+  return os_s3_fetch_most() / (size_t)(readers > 1 ? readers : 1);
 }
 
 void *os_reader_main(void *arg) {

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "net/retry.h"
 
-enum { WAIT_MS = 50, FAULT_ANSWER = 64 << 10, MOST_OBJECTS = 128 };
+enum { WAIT_MS = 50, FAULT_ANSWER = 64 << 10 };
 static const double retry_base = 0.1, retry_cap = 10; /* seconds */
 
 struct range {
@@ -318,7 +318,8 @@ static bool post(struct os_s3_fetch *fetch) {
 
 size_t os_s3_fetch_most(void) {
   struct rlimit files;
-  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / 8 >= MOST_OBJECTS) return MOST_OBJECTS;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur / 8 >= OS_S3_MOST_OBJECTS)
+    return OS_S3_MOST_OBJECTS;
   return files.rlim_cur < 16 ? 1 : (size_t)files.rlim_cur / 8;
 }
 

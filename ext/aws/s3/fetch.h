@@ -18,9 +18,10 @@
 #include "net/http.h"
 
 enum {
-  OS_S3_RANGE = 4 << 20,        /* bytes a request, and */
-  OS_S3_RANGES = 3,             /* so many at once: what one reader holds */
-  OS_S3_FIRST_RANGE = 256 << 10 /* the first is smaller: it is fetched before anybody reads */
+  OS_S3_RANGE = 4 << 20,         /* bytes a request, and */
+  OS_S3_RANGES = 3,              /* so many at once: what one reader holds */
+  OS_S3_FIRST_RANGE = 256 << 10, /* the first is smaller: it is fetched before anybody reads */
+  OS_S3_MOST_OBJECTS = 128       /* under way at once, at the most */
 };
 
 /* How many objects have their first bytes asked for at once, for all readers together: each holds a

@@ -46,7 +46,7 @@ int os_copy_writer_open(struct os_copy_writer **out, struct os_copy *copy, struc
       .max_workers = copy->max_workers > 0 ? copy->max_workers : WORKERS,
       .readers = 1,
       .keep_settled = copy->create_only || copy->leave, /* else a 409 under an id of one's own is refused */
-      .max_docs_rate = copy->max_docs_rate > 0 ? copy->max_docs_rate : job->max_docs_rate,
+      .max_docs_rate = rate,
       .max_bytes_rate = job->max_bytes_rate};
   int rc = os_pipeline_start(&writer->pipeline, &options, NULL, NULL, error);
   if (rc) {
