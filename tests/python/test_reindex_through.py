@@ -371,3 +371,15 @@ def test_a_collection_without_ids(box, without_ids, plain, names):
     assert result["target_documents"] == 3000
     assert sorted(document for _, _, document in everything(plain, target)) == sorted(document for _, _, document in everything(plain, source))
     assert [a["verdict"] for a in box.audit(last(box)["job"]) if a["check_name"] == "ids"] == ["unknown"]
+
+
+def test_a_lost_answer_without_ids(box, without_ids, plain, names):
+    """The request is sent again, and nothing but the count tells that its documents are there twice."""
+    source, target = names
+    with Proxy(without_ids.url, seed=20261121) as between:
+        serverless(box, between.url)
+        lost = between.rule("cut_after", on=r"POST /%s/_bulk(?!\?require_alias)" % target, times=1)
+        with refusal("3000 were copied: a bulk request whose answer was lost has put its documents there twice.*do it again"):
+            box.run("os_reindex", source, target, {"create": True})
+        assert lost["fired"] == 1 and not plain.exists(target)
+        assert box.run("os_reindex", source, target, {"create": True})["response"]["target_documents"] == 3000

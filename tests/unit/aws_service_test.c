@@ -96,6 +96,11 @@ static void faults(void **state) {
        "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error></ErrorResponse>",
        "SignatureDoesNotMatch", "m", OS_ERR_FORBIDDEN, false, "SignatureDoesNotMatch",
        "AWS_SECRET_ACCESS_KEY"},
+      {403,
+       "{\"__type\":\"SignatureDoesNotMatch\",\"message\":\"Credential should be scoped to correct service: "
+       "'sqs'.\"}",
+       "SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sqs'.", OS_ERR_FORBIDDEN,
+       false, "correct service", "is another service"},
       {400, "{\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\",\"message\":\"no queue\"}",
        "QueueDoesNotExist", "no queue", OS_ERR_REFUSED, false, "400 (QueueDoesNotExist): no queue", ""},
       {400, "{\"__type\":\"ThrottlingException\",\"Message\":\"slow\"}", "ThrottlingException", "slow",
