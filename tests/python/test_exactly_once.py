@@ -123,7 +123,7 @@ def test_a_request_answered_400_is_bisected_to_the_guilty_record(ready, proxy, p
     real = proxy.forward
 
     def forward(request):
-        from proxy import made_answer
+        from wire import made_answer
         if b'"guilty": true' in request.plain_body() or b'"guilty":true' in request.plain_body():
             return made_answer(400, b'{"error":{"type":"illegal_argument_exception","reason":"I do not like it"},"status":400}')
         return real(request)
@@ -318,7 +318,8 @@ def test_counts_are_checked_against_the_index(ready, proxy, plain, index):
     lost = []
 
     def forward(request):
-        from proxy import action_of, made_answer, parse_bulk
+        from faults import action_of, parse_bulk
+        from wire import made_answer
         if "/_bulk" in request.first and not lost:
             items = parse_bulk(request.plain_body())
             lost.extend(items)
