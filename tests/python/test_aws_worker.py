@@ -31,6 +31,20 @@ def test_an_object_that_was_created(world, form):
     assert {(j["kind"], j["parent"], j["status"]) for j in jobs} == {("trigger_run", None, "success"), ("reindex_versions", result["job"], "success")}
 
 
+def test_a_queue_that_keeps_the_order(world):
+    """EventBridge can send to a FIFO queue. Its next message stays back until this one is done."""
+    world.queue = Queue(world.queue.url, "w-%s.fifo" % world.index.replace("_", "-"), {"FifoQueue": "true", "ContentBasedDeduplication": "true"})
+    for version in (1, 2):
+        key = "%d.json" % version
+        body = bridge_event(world.bucket, key, world.put(key, version))
+        world.queue.act("SendMessage", QueueUrl=world.queue.queue_url, MessageBody=body, MessageGroupId="triggers")
+    for version in (2, 3):
+        result = world.run()
+        assert result["status"] == "success" and result["response"]["run"] == 1, result
+        world.assert_done(version)
+    assert world.queue.size() == (0, 0)
+
+
 def test_nothing_came(world):
     began = time.monotonic()
     result = world.run(wait_seconds=1)
