@@ -70,7 +70,7 @@ void os_batch_reset(struct os_batch *batch) {
   empty_buffer(&batch->gzipped);
   batch->sequence = batch->waits_for = 0;
   memset(batch->outcomes, 0, sizeof batch->outcomes);
-  batch->bytes_sent = batch->requests = batch->retries = 0;
+  batch->bytes_sent = batch->requests = batch->retries = batch->unknown = 0;
   batch->finished = false;
   os_error_clear(&batch->fault);
   batch->sending = batch->item_limit = batch->byte_limit = 0;

@@ -156,7 +156,10 @@ void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
   case OS_VERDICT_RETRY:
   case OS_VERDICT_BLOCKED:
     if (verdict == OS_VERDICT_LOAD) tally->overload = true;
-    if (verdict == OS_VERDICT_RETRY) batch->items[i].maybe_sent = true; /* the shard may have done it */
+    if (verdict == OS_VERDICT_RETRY) { /* the shard may have done it */
+      batch->items[i].maybe_sent = true;
+      batch->unknown++;
+    }
     if (!tally->again++) os_fail(&tally->why, OS_ERR_BUSY, "%d %s: %s", answer->status, type, reason);
     if (verdict == OS_VERDICT_BLOCKED)
       os_advise(&tally->why,

@@ -14,6 +14,7 @@
 static void outcome_unknown(struct os_batch *batch) {
   for (size_t i = 0; i < batch->sending; i++)
     batch->items[i].maybe_sent = true;
+  batch->unknown += batch->sending;
 }
 
 /* A 200: every item has its own verdict. */

@@ -217,7 +217,9 @@ def test_doubles_in_a_collection_without_ids_are_counted(files, no_ids, plain, i
         box = serverless(files, proxy.url)
         # the first two bulk requests: the question whether ids are taken, and a batch of 300
         proxy.rule("cut_after", on=r"POST /\S*_bulk", skip=1, times=1)
+        again = proxy.rule("delay", on=r"POST /\S*_bulk", skip=2, times=1, seconds=2)  # the first can be seen before it
         done = box.load("plain.ndjson", index, create=True, batch_size=300)["response"]
     plain.call("POST", "/%s/_refresh" % index)
+    assert again["fired"] == 1
     twice = plain.count(index) - len(PLAIN)
     assert twice == 300 and not done["verified"] and "as many as 300 records may be there twice" in done["unverified"]

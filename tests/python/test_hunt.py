@@ -212,7 +212,7 @@ def test_no_thread_left(box, plain, target):
     else:
         become = ""
     code = become + LIMITED % (target, "RLIMIT_NPROC", list(range(1, 5)) + [4000])
-    result = box.python(code, env={"MAX_RETRIES": "0", "LOG_LEVEL": "OFF", "OS_LEDGER": ":memory:"}, timeout=60,
+    result = box.python(code, env={"MAX_RETRIES": "0", "LOG_LEVEL": "OFF", "OS_LEDGER": ":memory:"}, timeout=110,
                         extension=extension)
     said = dict(line.split(" ", 1) for line in result.lines)
     assert "died" not in result.out and '"success"' in said["4000"], result

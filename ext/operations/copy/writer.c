@@ -103,6 +103,7 @@ static int take(struct os_copy_writer *writer, struct os_batch *batch, struct os
   copied->created += (int64_t)batch->outcomes[OS_CREATED];
   copied->updated += (int64_t)batch->outcomes[OS_UPDATED];
   copied->already += (int64_t)batch->outcomes[OS_ALREADY];
+  copied->unknown += (int64_t)batch->unknown;
   for (int i = 0; i < OS_OUTCOMES; i++)
     writer->settled += batch->outcomes[i];
   if (batch->fault.code) {

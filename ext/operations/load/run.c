@@ -77,6 +77,7 @@ static void add_figures(struct keeper *keeper, const struct os_batch *batch) {
   figures->bytes_sent += (int64_t)batch->bytes_sent;
   figures->requests += (int64_t)batch->requests;
   figures->retries += (int64_t)batch->retries;
+  keeper->load->unknown += (int64_t)batch->unknown;
 }
 
 static void touch(struct keeper *keeper, uint32_t i) {

@@ -122,6 +122,7 @@ static int copy_all(struct os_job *job, struct os_cluster *from, struct os_clust
                                      .created = copy.figures.created,
                                      .updated = copy.figures.updated,
                                      .version_conflicts = copy.figures.already,
+                                     .unknown = copy.figures.unknown,
                                      .continued = again};
     os_copy_end(&copy);
   }

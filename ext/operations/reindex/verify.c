@@ -32,9 +32,10 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
     return os_job_guard_failed(r->job, step, "target", error);
   }
   bounds(r, &least, &most);
-  /* doubles stay: there is nothing to wait for */
-  int64_t awaited = r->work.no_ids ? INT64_MAX : most;
-  if (!rc) rc = os_cluster_count_between(r->cluster, name, least, awaited, &count, error);
+  /* without ids what went twice is there twice, and is waited for: before it can be seen the count looks right */
+  int64_t from = least + (r->work.no_ids ? r->result->figures.unknown : 0);
+  int64_t to = r->work.no_ids ? INT64_MAX : most;
+  if (!rc) rc = os_cluster_count_between(r->cluster, name, from, to, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
   r->result->target_documents = r->job->figures.count_after = count;
   if (count >= least && count <= most)
