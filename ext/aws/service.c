@@ -177,15 +177,16 @@ static int advise_keys(const struct os_aws_fault *fault, struct os_error *error)
     return os_advise(
         error, "this service does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and "
                "AWS_PROFILE, and at the address of the service");
-  if (is_one_of(fault->code, wrong) && strstr(fault->message, "valid region"))
-    return os_advise(error,
-                     "what is at this address is in another region than the request was signed for: look "
-                     "at AWS_REGION or the region in the ARN, and at the address of the service");
-  if (is_one_of(fault->code, wrong) && strstr(fault->message, "correct service"))
-    return os_advise(error, "what is at this address is another service: look at AWS_ENDPOINT_URL and its "
-                            "kind for each service, and at `endpoint_url` in the profile");
-  if (is_one_of(fault->code, wrong))
-    return os_advise(error, "the secret does not belong to the access key: look at AWS_SECRET_ACCESS_KEY");
+  if (is_one_of(fault->code, wrong)) {
+    const char *advice = "the secret does not belong to the access key: look at AWS_SECRET_ACCESS_KEY";
+    if (strstr(fault->message, "valid region"))
+      advice = "what is at this address is in another region than the request was signed for: look at "
+               "AWS_REGION or the region in the ARN, and at the address of the service";
+    else if (strstr(fault->message, "correct service"))
+      advice = "what is at this address is another service: look at AWS_ENDPOINT_URL and its kind for each "
+               "service, and at `endpoint_url` in the profile";
+    return os_advise(error, "%s", advice);
+  }
   if (is_one_of(fault->code, old))
     return os_advise(error,
                      "the keys have expired, and where they come from gave no newer ones: log in again");

@@ -97,7 +97,7 @@ struct os_batch {
   uint64_t waits_for; /* parked: may be sent when all batches up to this sequence are settled */
   uint64_t outcomes[OS_OUTCOMES];
   uint64_t bytes_sent, requests, retries;
-  uint64_t unknown; /* documents of requests that may have been carried out although no answer said so */
+  uint64_t unknown; /* documents that may have been indexed although no answer said so, once for each time */
   bool finished;    /* every item settled; otherwise the sink gave it back because of a stop or a fault */
   struct os_error fault; /* code != 0: a fault that is not the records': the job must stop */
   /* sink only */

@@ -317,4 +317,4 @@ def fault_lie(x, rule):
 
 
 FAULTS = {name[6:]: fn for name, fn in list(globals().items()) if name.startswith("fault_")}
-FAULTS["cut_request"] = fault_cut_before  # recognised while reading; see Proxy._serve
+FAULTS["cut_request"] = fault_cut_before  # recognised while reading; see Proxy._one

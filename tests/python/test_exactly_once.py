@@ -7,8 +7,10 @@ import time
 import pytest
 
 import datasets
+from faults import action_of, parse_bulk
 from harness.checker import assert_exactly_once
 from harness.refusal import refusal
+from wire import made_answer
 
 DOCS = datasets.products(3000)
 FAST = {"batch_size": 100, "max_workers": 4}
@@ -123,7 +125,6 @@ def test_a_request_answered_400_is_bisected_to_the_guilty_record(ready, proxy, p
     real = proxy.forward
 
     def forward(request):
-        from wire import made_answer
         if b'"guilty": true' in request.plain_body() or b'"guilty":true' in request.plain_body():
             return made_answer(400, b'{"error":{"type":"illegal_argument_exception","reason":"I do not like it"},"status":400}')
         return real(request)
@@ -318,8 +319,6 @@ def test_counts_are_checked_against_the_index(ready, proxy, plain, index):
     lost = []
 
     def forward(request):
-        from faults import action_of, parse_bulk
-        from wire import made_answer
         if "/_bulk" in request.first and not lost:
             items = parse_bulk(request.plain_body())
             lost.extend(items)

@@ -18,8 +18,7 @@
 
 struct os_copy_figures {
   int64_t read, created, updated, already; /* documents; already: what stood there was left alone */
-  int64_t
-      unknown; /* of requests that may have been carried out although no answer said so; of this job alone */
+  int64_t unknown; /* sent by this job, without an answer that says what became of them */
 };
 
 struct os_copy {

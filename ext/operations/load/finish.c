@@ -80,11 +80,10 @@ static int reconcile(struct os_load *load, struct os_error *error) {
   /* a lost answer: what the repetition found updated, or older than what is there, may have been created by the
   ** first */
   if (f->retries) most += f->documents_updated + f->documents_skipped;
-  /* with the server's ids what went twice is there twice, and is waited for: before it can be seen the count
-  ** looks right */
-  int64_t from = left + least + (load->server_ids ? load->unknown : 0);
-  int64_t to = load->server_ids ? INT64_MAX : left + most;
-  int rc = os_cluster_count_between(load->cluster, target->concrete, from, to, &f->count_after, error);
+  /* with the server's ids what went twice is there twice: before it can be seen the count looks right */
+  int64_t doubles = load->server_ids ? load->unknown : 0;
+  int rc = os_cluster_count_between(load->cluster, target->concrete, left + least + doubles,
+                                    left + most + doubles, &f->count_after, error);
   if (rc) {
     if (rc == OS_ERR_INTERRUPTED) return rc;
     char why[OS_ERROR_TEXT];
@@ -98,7 +97,7 @@ static int reconcile(struct os_load *load, struct os_error *error) {
     return os_job_audit(load->job, "finish", "count", "pass", false, error,
                         "%lld documents before, %lld after: %lld more, as created",
                         (long long)target->count_before, (long long)f->count_after, (long long)moved);
-  if (load->server_ids && moved > most && f->retries) {
+  if (doubles && moved > most) {
     char why[256];
     snprintf(
         why, sizeof why,

@@ -121,7 +121,7 @@ struct os_load { /* one load under way; parts are filled step by step */
   char mode_why[512];
   bool insert_only; /* append, or resume of an append that did not finish: no document is overwritten */
   size_t to_load;   /* files that are not skipped */
-  int64_t unknown;  /* documents in requests that may have been carried out although no answer said so */
+  int64_t unknown;  /* documents sent without an answer that says what became of them */
   size_t unseen;    /* objects that are looked at only when they are read: there are very many */
   bool no_ids;      /* the collection takes none */
   bool server_ids;  /* exactly_once was declined, or the collection takes no ids */

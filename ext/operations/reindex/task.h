@@ -30,7 +30,7 @@ struct os_reindex_work {
 
 struct os_reindex_figures {
   int64_t total, created, updated, deleted, noops, version_conflicts;
-  int64_t unknown; /* copied through this process: perhaps written twice */
+  int64_t unknown; /* copied through this process: see os_copy_figures */
   bool
       continued; /* a task was lost and another has copied the rest: version_conflicts had been copied before */
 };

@@ -32,21 +32,20 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
     return os_job_guard_failed(r->job, step, "target", error);
   }
   bounds(r, &least, &most);
-  /* without ids what went twice is there twice, and is waited for: before it can be seen the count looks right */
-  int64_t from = least + (r->work.no_ids ? r->result->figures.unknown : 0);
-  int64_t to = r->work.no_ids ? INT64_MAX : most;
-  if (!rc) rc = os_cluster_count_between(r->cluster, name, from, to, &count, error);
+  /* without ids what went twice is there twice: before it can be seen the count looks right */
+  int64_t doubles = r->work.no_ids ? r->result->figures.unknown : 0;
+  if (!rc) rc = os_cluster_count_between(r->cluster, name, least + doubles, most + doubles, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
   r->result->target_documents = r->job->figures.count_after = count;
   if (count >= least && count <= most)
     return os_job_audit(r->job, step, "count of target", "pass", false, error, "%s holds %lld documents",
                         name, (long long)count);
+  bool twice = doubles && count > most;
   os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents, but %lld were copied: %s", name, (long long)count,
           (long long)most,
-          r->work.no_ids && count > most
-              ? "a bulk request whose answer was lost has put its documents there twice"
-              : "somebody else writes to it");
-  os_advise(error, r->work.no_ids ? "do it again" : "stop who writes there, then do it again");
+          twice ? "a bulk request whose answer was lost has put its documents there twice"
+                : "somebody else writes to it");
+  os_advise(error, twice ? "do it again" : "stop who writes there, then do it again");
   return os_job_guard_failed(r->job, step, "count of target", error);
 }
 
