@@ -93,6 +93,10 @@ bool os_glob_is_pattern(const char *text) {
   return false;
 }
 
+size_t os_glob_fixed(const char *pattern) {
+  return strcspn(pattern, "*?[");
+}
+
 enum { LONGEST_WORD = 64 };
 
 static unsigned least(unsigned a, unsigned b) {

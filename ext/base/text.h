@@ -43,6 +43,7 @@ void os_text_clean(char *text);
 /* Does `name` match the shell pattern (* ? [..], no braces)? `*` does not cross '/'. */
 bool os_glob_match(const char *pattern, const char *name);
 bool os_glob_is_pattern(const char *text);
+size_t os_glob_fixed(const char *pattern); /* bytes before its first * ? or [ */
 
 /* The entry of `words` nearest to `word` by edit distance (for "did you mean"), or NULL when none is near. */
 const char *os_text_nearest(const char *word, const char *const *words, size_t count);

@@ -161,6 +161,9 @@ int os_ledger_file_planned(struct os_ledger *ledger, const char *index_name, con
 /* Has this very content (fingerprint, under any name) been loaded to its end into the index? How often. */
 int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                             const char *fingerprint, int64_t *times, struct os_error *error);
+/* Does any earlier load of this index count: would the look-ups above and below find something? */
+int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                          bool *known, struct os_error *error);
 /* An unfinished load of the same path argument and index (the newest), 0 when none. */
 int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                          const char *path, int64_t *job, struct os_error *error);

@@ -202,7 +202,7 @@ static int ordered_batch(struct os_feeder *feeder, uint64_t hash, enum os_op op,
 /* Where the record's exact bytes can be had again, should it be refused. */
 static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const struct os_record *record,
                      struct os_item *item) {
-  const struct os_source *source = &feeder->pipeline->options.sources[feeder->source];
+  const struct os_source *source = os_source_at(feeder->pipeline->options.sources, feeder->source);
   item->raw_len = (uint32_t)record->raw_len;
   if (record->raw == record->doc && record->raw_len == record->doc_len && item->op != OS_OP_UPDATE) {
     item->raw_at = OS_RAW_IS_DOCUMENT;
@@ -300,7 +300,7 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
   struct os_feeder *feeder = ctx;
   struct os_pipeline *pipeline = feeder->pipeline;
   const struct os_pipeline_options *options = &pipeline->options;
-  const struct os_source *source = &options->sources[feeder->source];
+  const struct os_source *source = os_source_at(options->sources, feeder->source);
   if (atomic_load_explicit(&pipeline->stop, memory_order_relaxed)) return OS_ERR_CANCELLED;
   uint64_t from = feeder->covered;
   feeder->covered = record->end;
@@ -372,12 +372,13 @@ int os_feeder_reject(void *ctx, const struct os_reject *reject) {
 
 void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
   feeder->source = source;
-  feeder->covered = feeder->pipeline->options.sources[source].start_offset;
-  feeder->covered_line = feeder->pipeline->options.sources[source].start_line;
+  feeder->covered = os_source_at(feeder->pipeline->options.sources, source)->start_offset;
+  feeder->covered_line = os_source_at(feeder->pipeline->options.sources, source)->start_line;
 }
 
 int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take) {
-  atomic_fetch_add(&feeder->pipeline->done_bytes, feeder->pipeline->options.sources[feeder->source].size);
+  atomic_fetch_add(&feeder->pipeline->done_bytes,
+                   os_source_at(feeder->pipeline->options.sources, feeder->source)->size);
   struct os_batch *batch;
   int rc = current_batch(feeder, 0, &batch);
   if (rc) {

@@ -25,6 +25,7 @@ static void destroy(struct os_pipeline *pipeline) {
   os_queue_destroy(&pipeline->settled);
   pthread_mutex_destroy(&pipeline->lock);
   pthread_cond_destroy(&pipeline->exited);
+  pthread_cond_destroy(&pipeline->added);
   if (pipeline->options.endpoint) os_endpoint_unref(pipeline->options.endpoint);
   if (pipeline->options.log) os_log_unref(pipeline->options.log);
   os_free(pipeline->index);
@@ -44,7 +45,6 @@ static int copy_options(struct os_pipeline *pipeline, const struct os_pipeline_o
   pipeline->options.log = options->log ? os_log_ref(options->log) : NULL;
   pipeline->options.index = pipeline->index = os_strdup(options->index);
   pipeline->options.query = pipeline->query = os_strdup(options->query);
-  os_batch_share_init(pipeline);
   pipeline->options.version_type = pipeline->version_type =
       os_strdup(options->version_type ? options->version_type : "external");
   bool complete = pipeline->index && pipeline->version_type && (pipeline->query || !options->query);
@@ -105,16 +105,18 @@ int os_pipeline_start(struct os_pipeline **out, const struct os_pipeline_options
   atomic_init(&pipeline->references, 1);
   pthread_mutex_init(&pipeline->lock, NULL);
   os_cond_init(&pipeline->exited);
+  os_cond_init(&pipeline->added);
   int rc = os_queue_init(&pipeline->pool);
   if (!rc) rc = os_queue_init(&pipeline->settled);
   if (!rc) rc = copy_options(pipeline, options);
   if (!rc) rc = make_pool(pipeline);
   if (rc) os_fail_nomem(error);
   if (!rc) rc = os_sink_init(&pipeline->sink, pipeline, error);
-  if (!rc && !options->source_count) {
+  if (!rc && !options->sources) {
     pipeline->pushing = true;
     rc = os_feeder_init(&pipeline->push, pipeline, true);
   } else if (!rc) {
+    os_pipeline_sources(pipeline, 0, options->more_sources);
     rc = start_readers(pipeline, error);
   }
   if (rc) {
@@ -142,6 +144,15 @@ void os_pipeline_fail(struct os_pipeline *pipeline, const struct os_error *error
 
 struct os_pipeline_figures *os_pipeline_figures(struct os_pipeline *pipeline) {
   return &pipeline->figures;
+}
+
+void os_pipeline_sources(struct os_pipeline *pipeline, size_t from, bool more) {
+  os_batch_share_count(pipeline, from, more);
+  pthread_mutex_lock(&pipeline->lock);
+  pipeline->source_count = pipeline->options.sources->count;
+  pipeline->more_sources = more;
+  pthread_cond_broadcast(&pipeline->added);
+  pthread_mutex_unlock(&pipeline->lock);
 }
 
 struct os_batch *os_pipeline_next(struct os_pipeline *pipeline, int timeout_ms) {

@@ -5,7 +5,8 @@
 ** keeper (the thread that calls the functions below) takes every settled batch, writes it down and gives
 ** it back. Memory is bounded by the pool of batches, whatever the size of the sources.
 **
-** Pull: give sources, start, take batches until os_pipeline_next() says the end.
+** Pull: give sources, start, take batches until os_pipeline_next() says the end. Sources may be added meanwhile:
+** readers wait until the keeper says that there are more, or no more.
 ** Push: give none, append items from the keeper's thread, flush, take batches as above.
 **
 ** Stopping: os_pipeline_stop() ends reading and sending; requests under way may finish.
@@ -21,7 +22,7 @@
 #include "config/endpoint.h"
 #include "net/http.h"
 #include "pipeline/batch.h"
-#include "pipeline/source.h"
+#include "pipeline/source_list.h"
 
 struct os_pipeline_options {
   struct os_endpoint *endpoint; /* held by reference */
@@ -30,16 +31,16 @@ struct os_pipeline_options {
   const char *index;            /* index, alias or data stream; goes into the URL. Copied */
   const char *query;            /* further URL parameters, encoded: "pipeline=x&refresh=true"; NULL. Copied */
   const struct os_parse_options
-      *parse;                /* borrowed; outlives the pipeline's readers: see os_pipeline_keep() */
-  struct os_source *sources; /* borrowed likewise */
-  size_t source_count;
-  enum os_op op;            /* of records with an explicit id */
-  bool id_required;         /* a record without an id is refused (mode upsert) */
-  bool server_ids;          /* exactly_once false: no computed ids, the server chooses */
-  bool create_only;         /* data stream: every action is a create */
-  bool external_version;    /* versions come from version_field */
-  const char *version_type; /* external, external_gte; NULL. Copied */
-  int retry_on_conflict;    /* of updates; 0: not sent */
+      *parse; /* borrowed; outlives the pipeline's readers: see os_pipeline_keep() */
+  const struct os_source_list *sources; /* borrowed likewise; NULL: push */
+  bool more_sources;                    /* others will follow; see os_pipeline_sources() */
+  enum os_op op;                        /* of records with an explicit id */
+  bool id_required;                     /* a record without an id is refused (mode upsert) */
+  bool server_ids;                      /* exactly_once false: no computed ids, the server chooses */
+  bool create_only;                     /* data stream: every action is a create */
+  bool external_version;                /* versions come from version_field */
+  const char *version_type;             /* external, external_gte; NULL. Copied */
+  int retry_on_conflict;                /* of updates; 0: not sent */
   uint64_t batch_size, batch_bytes;
   int max_workers, readers;             /* readers > 1 only when no record carries an explicit id */
   double timeout;                       /* seconds a request; 0: the endpoint's */
@@ -67,6 +68,9 @@ struct os_pipeline;
 int os_pipeline_start(struct os_pipeline **out, const struct os_pipeline_options *options,
                       void (*keep)(void *ctx), void *keep_ctx, struct os_error *error);
 struct os_pipeline_figures *os_pipeline_figures(struct os_pipeline *pipeline);
+
+/* Keeper's thread: sources from `from` on were added to the list, and are complete; more: others will follow. */
+void os_pipeline_sources(struct os_pipeline *pipeline, size_t from, bool more);
 
 /* The next batch that the sink is done with, waiting up to timeout_ms; NULL: none yet, or
  * os_pipeline_ended(). */

@@ -58,14 +58,18 @@ struct os_pipeline {
   atomic_uint_fast64_t next_sequence;
   atomic_bool stop, paused;
   atomic_int readers_running;
-  atomic_int travelling; /* batches that are neither free nor at the keeper */
-  atomic_size_t next_source;
-  uint64_t total_bytes;            /* of all sources, on disk */
-  atomic_uint_fast64_t done_bytes; /* of those that were read to their end */
+  atomic_int travelling;            /* batches that are neither free nor at the keeper */
+  uint64_t listed_bytes;            /* keeper: of the sources that are there, on disk */
+  atomic_uint_fast64_t total_bytes; /* of all sources; UINT64_MAX while there may be more of them */
+  atomic_uint_fast64_t done_bytes;  /* of those that were read to their end */
   pthread_t *threads;
   size_t thread_count;
-  pthread_mutex_t lock; /* for exited */
-  pthread_cond_t exited;
+  pthread_mutex_t lock;
+  pthread_cond_t exited; /* a reader */
+  /* under lock: how far the readers are in the list of sources */
+  size_t next_source, source_count;
+  bool more_sources;
+  pthread_cond_t added;
   struct os_bulk_sink sink;
   struct os_error fatal; /* under lock: what made a reader give up (no memory) */
   struct os_feeder push; /* the keeper's feeder */
@@ -73,7 +77,7 @@ struct os_pipeline {
 };
 
 /* ---- batch_share.c ---------------------------------------------------------------------- */
-void os_batch_share_init(struct os_pipeline *pipeline);
+void os_batch_share_count(struct os_pipeline *pipeline, size_t from, bool more);
 uint64_t os_batch_share(const struct os_feeder *feeder);
 
 int os_feeder_init(struct os_feeder *feeder, struct os_pipeline *pipeline, bool gated);

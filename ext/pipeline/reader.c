@@ -7,6 +7,7 @@
 #include <string.h>
 #include "aws/s3/fetch.h"
 #include "base/alloc.h"
+#include "base/cond.h"
 #include "pipeline/examine.h"
 #include "pipeline/pipeline_int.h"
 #include "pipeline/stream.h"
@@ -16,6 +17,8 @@ enum {
   AHEAD = OS_S3_MOST_OBJECTS, /* whose first bytes are on their way */
   AHEAD_BYTES = 8 << 20       /* and so many bytes of them */
 };
+
+static const double WAIT_SECONDS = 0.05;
 
 struct taken { /* a source that this reader will read */
   uint32_t number;
@@ -27,7 +30,7 @@ struct taken_list {
   struct taken items[AHEAD];
   size_t first, count, most;
   uint64_t asked; /* bytes of all of them */
-  bool all;       /* there are no more sources */
+  bool all;       /* there are no more sources to take */
 };
 
 /* Parse what is in the window and keep reading behind it until the source ends. */
@@ -58,7 +61,7 @@ static int parse_stream(struct os_parser *parser, struct os_stream *stream, stru
 static int read_source(struct os_feeder *feeder, uint32_t number, struct os_stream *stream,
                        struct os_buf *window, struct os_error *error) {
   struct os_pipeline *pipeline = feeder->pipeline;
-  const struct os_source *source = &pipeline->options.sources[number];
+  const struct os_source *source = os_source_at(pipeline->options.sources, number);
   const struct os_record_sink sink = {os_feeder_record, os_feeder_reject, feeder};
   struct os_parser *parser = NULL;
   bool at_end = false;
@@ -138,45 +141,65 @@ static int read_one(struct os_feeder *feeder, const struct taken *taken, struct 
 
 /* ---- which sources -------------------------------------------------------------------------- */
 
-/* Take the next source; false: there is none. An object is opened, so that its first bytes come. */
-static bool take_source(struct os_pipeline *pipeline, struct taken_list *list) {
-  size_t number = atomic_fetch_add(&pipeline->next_source, 1);
+/* Under lock: the source that is to be taken next; NULL: there is none, or not yet. */
+static const struct os_source *waiting_source(const struct os_pipeline *pipeline) {
+  bool there = pipeline->next_source < pipeline->source_count;
+  return there ? os_source_at(pipeline->options.sources, pipeline->next_source) : NULL;
+}
+
+/* Files are taken one by one, so that readers share them evenly. */
+static bool has_room(const struct taken_list *list, const struct os_source *source) {
+  if (!list->count) return true;
+  if (list->count >= list->most || !os_source_is_object(source)) return false;
+  return list->asked + os_stream_first_bytes(source) <= AHEAD_BYTES;
+}
+
+/* NULL: there is none, or not yet (list->all tells), or no room for it. */
+static const struct os_source *claim_source(struct os_pipeline *pipeline, struct taken_list *list,
+                                            uint32_t *number) {
+  pthread_mutex_lock(&pipeline->lock);
+  const struct os_source *source = waiting_source(pipeline);
+  list->all = !source && !pipeline->more_sources;
+  if (source && !has_room(list, source)) source = NULL;
+  if (source) *number = (uint32_t)pipeline->next_source++;
+  pthread_mutex_unlock(&pipeline->lock);
+  return source;
+}
+
+/* An object is opened, so that its first bytes come. */
+static void take_source(struct os_pipeline *pipeline, struct taken_list *list, const struct os_source *source,
+                        uint32_t number) {
   struct os_error ignored;
-  if (number >= pipeline->options.source_count) {
-    list->all = true;
-    return false;
-  }
-  const struct os_source *source = &pipeline->options.sources[number];
-  if (source->skip) return true;
+  if (source->skip) return;
   struct taken *taken = &list->items[(list->first + list->count++) % AHEAD];
-  *taken = (struct taken){.number = (uint32_t)number, .asked = os_stream_first_bytes(source)};
+  *taken = (struct taken){.number = number, .asked = os_stream_first_bytes(source)};
   list->asked += taken->asked;
   if (os_source_is_object(source) &&
       os_stream_open(&taken->stream, source, &pipeline->stop, &pipeline->figures.bytes_read, &ignored))
     taken->stream = NULL; /* when it is read it will be said why */
-  return true;
 }
 
-/* Files are taken one by one, so that readers share them evenly. */
-static bool wants_more(const struct os_pipeline *pipeline, const struct taken_list *list) {
-  if (list->all) return false;
-  if (!list->count) return true;
-  if (list->count >= list->most) return false;
-  size_t next = atomic_load(&pipeline->next_source);
-  if (next >= pipeline->options.source_count) return false;
-  const struct os_source *source = &pipeline->options.sources[next];
-  return os_source_is_object(source) && list->asked + os_stream_first_bytes(source) <= AHEAD_BYTES;
-}
-
+/* False: there is none, or not yet. */
 static bool next_source(struct os_pipeline *pipeline, struct taken_list *list, struct taken *out) {
-  while (wants_more(pipeline, list) && take_source(pipeline, list)) {
-  }
+  const struct os_source *source;
+  uint32_t number;
+  while ((source = claim_source(pipeline, list, &number)))
+    take_source(pipeline, list, source, number);
   if (!list->count) return false;
   *out = list->items[list->first];
   list->first = (list->first + 1) % AHEAD;
   list->count--;
   list->asked -= out->asked;
   return true;
+}
+
+/* For another source, or the word that there is none; not for long. */
+static void wait_for_source(struct os_pipeline *pipeline) {
+  struct timespec until = os_cond_deadline(WAIT_SECONDS);
+  pthread_mutex_lock(&pipeline->lock);
+  if (!waiting_source(pipeline) && pipeline->more_sources)
+    pthread_cond_timedwait(&pipeline->added, &pipeline->lock, &until);
+  pthread_mutex_unlock(&pipeline->lock);
 }
 
 static void leave_sources(struct taken_list *list) {
@@ -202,8 +225,16 @@ void *os_reader_main(void *arg) {
   os_buf_init(&window, 0);
   bool gated = pipeline->options.readers <= 1;
   int rc = os_feeder_init(&feeder, pipeline, gated);
-  while (!rc && !atomic_load(&pipeline->stop) && next_source(pipeline, &list, &taken))
-    rc = read_one(&feeder, &taken, &window);
+  while (!rc && !atomic_load(&pipeline->stop)) {
+    if (next_source(pipeline, &list, &taken)) {
+      rc = read_one(&feeder, &taken, &window);
+    } else if (list.all) {
+      break;
+    } else {
+      rc = os_feeder_flush(&feeder, false); /* what is read does not wait for what is not listed yet */
+      wait_for_source(pipeline);
+    }
+  }
   leave_sources(&list);
   if (!rc) rc = os_feeder_flush(&feeder, true);
   if (rc == OS_ERR_NOMEM) {

@@ -1,47 +1,43 @@
-/* source_list.h - from a path argument to the list of files to read: a file, a folder with its subfolders,
-** a glob, standard input, an object or a prefix of S3, or a JSON array of these. Order: as given; inside
-** folders, globs and prefixes by name, byte by byte.
+/* source_list.h - the sources of a load, in the order in which they are read.
+**
+** The keeper adds sources; readers may look at those that are there meanwhile (pipeline.h says how they are told
+** how many there are), because a source stays where it is.
 */
 #ifndef OS_PIPELINE_SOURCE_LIST_H
 #define OS_PIPELINE_SOURCE_LIST_H
 #include <stddef.h>
-#include "aws/s3/client.h"
 #include "base/error.h"
-#include "net/http.h"
 #include "pipeline/source.h"
 
+enum { OS_SOURCE_PARTS = 40, OS_SOURCE_FIRST = 64 };
+
 struct os_source_list {
-  struct os_source *sources;
-  size_t count, cap;
+  struct os_source
+      *parts[OS_SOURCE_PARTS]; /* part k has room for OS_SOURCE_FIRST << k; NULL: not needed yet */
+  size_t count;
   size_t ahead_to;      /* objects before this one have been asked for their heads */
   uint64_t ahead_bytes; /* of heads that are under way */
   uint64_t kept_bytes;  /* of small objects that are kept from being looked at to being read */
 };
 
-/* How objects of S3 are reached. Opened when the first s3:// is met, so that loads of local files need no keys. */
-struct os_source_s3 {
-  int (*open)(void *ctx, struct os_aws **aws, struct os_net **net, struct os_error *error);
-  void *ctx;
-  struct os_s3_options options;
-};
+/* The part in which source i stands: those before part k hold 2^k - 1 times OS_SOURCE_FIRST. */
+static inline int os_source_part(size_t i) {
+  return 63 - __builtin_clzll((unsigned long long)(i / OS_SOURCE_FIRST + 1));
+}
 
-/* Fills path, name, size, mtime and identity of each source. Every folder below is walked (symbolic links
-** are followed, loops are noticed), every file is listed once however often it is named. Errors name the
-** path: missing, unreadable, a glob without a match, nothing to load. s3 NULL: s3:// is refused. */
-int os_source_list_build(struct os_source_list *list, const char *argument, const struct os_source_s3 *s3,
-                         const struct os_probe *probe, struct os_error *error);
-void os_source_list_free(struct os_source_list *list);
+/* Source i; i < count. */
+static inline struct os_source *os_source_at(const struct os_source_list *list, size_t i) {
+  int part = os_source_part(i);
+  return &list->parts[part][i - (((size_t)1 << part) - 1) * OS_SOURCE_FIRST];
+}
 
 /* A new source at the end of the list, all zero but its path (a copy) and name (from name_at on). NULL: no memory. */
 struct os_source *os_source_list_add(struct os_source_list *list, const char *path, size_t name_at);
-/* Is this a file that a folder's or prefix's walk takes? By its ending, before .gz or .zst. */
-bool os_source_is_data(const char *name);
-
-/* source_objects.c: the objects that an s3:// URL names. */
-int os_source_add_objects(struct os_source_list *list, struct os_s3 *s3, const char *url,
-                          struct os_error *error);
-/* source_objects.c: before source i is looked at: ask for the heads of the objects that follow. */
-void os_source_look_ahead(struct os_source_list *list, size_t i);
-/* source_objects.c: source i has been looked at: keep a small object's bytes for the reader, let go of others. */
-void os_source_looked_at(struct os_source_list *list, size_t i);
+/* Take a source over from elsewhere, to the end; *source is zero afterwards. False: no memory, and it is not. */
+bool os_source_list_move(struct os_source_list *list, struct os_source *source);
+/* Drop every source that names the same file or object as an earlier one. Nobody else may look. */
+int os_source_list_drop_repetitions(struct os_source_list *list, struct os_error *error);
+/* Drop the sources behind the first `count`. */
+void os_source_list_cut(struct os_source_list *list, size_t count);
+void os_source_list_free(struct os_source_list *list);
 #endif

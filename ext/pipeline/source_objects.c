@@ -1,23 +1,15 @@
-/* source_objects.c - the objects that an s3:// URL names, as sources (see source_list.h).
+/* source_objects.c - the objects that an s3:// URL names, as sources (see source_build.h).
 **
 ** A URL that ends in '/' is a prefix, walked as a folder is. Any other is an object; when there is none of
-** that key, a pattern, or what lies below it as if '/' stood behind. Heads of objects are asked for ahead
-** of the look at them, because each takes a round trip.
+** that key, a pattern, or what lies below it as if '/' stood behind.
 */
 #include <string.h>
 #include "aws/s3/address.h"
-#include "aws/s3/fetch.h"
 #include "base/alloc.h"
 #include "base/text.h"
-#include "pipeline/examine.h"
-#include "pipeline/source_list.h"
+#include "pipeline/source_build.h"
 
-enum {
-  HEAD_BYTES_AHEAD = 16 << 20,
-  KEPT_OBJECT = OS_S3_FIRST_RANGE, /* objects up to this size are kept, */
-  KEPT_OBJECTS = 16 << 20,         /* up to so many bytes of them */
-  SHOWN = 5                        /* names in a message */
-};
+enum { SHOWN = 5 /* names in a message */ };
 
 /* ---- one object ---- */
 
@@ -40,10 +32,11 @@ static int add_object(struct os_source_list *list, struct os_s3_bucket *bucket, 
 
 struct walk {
   struct os_source_list *list;
+  const struct os_source_pages *pages; /* NULL: nobody looks between pages */
   size_t prefix_len;
-  const char *pattern; /* NULL: everything with an ending that is known */
-  uint64_t seen;       /* objects */
-  char *first;         /* key of the first one that was not taken */
+  const char *pattern;  /* NULL: everything with an ending that is known */
+  uint64_t seen, taken; /* objects */
+  char *first;          /* key of the first one that was not taken */
 };
 
 /* As in a folder: what begins with a dot, and what lies in such a folder, is hidden. */
@@ -68,11 +61,13 @@ static int take_page(void *ctx, struct os_s3_bucket *bucket, struct os_s3_page *
     walk->seen++;
     if (is_wanted(walk, object->key)) {
       rc = add_object(walk->list, bucket, object, error);
+      walk->taken++;
     } else if (!walk->first) {
       walk->first = object->key;
       object->key = NULL;
     }
   }
+  if (!rc && page->truncated && walk->pages) rc = walk->pages->between(walk->pages->ctx, walk->list, error);
   return rc;
 }
 
@@ -137,85 +132,48 @@ static int nothing_there(struct os_s3 *s3, const char *bucket, const char *key, 
 }
 
 /* prefix and key are the same but for a pattern, and for a key that may be a prefix. */
-static int add_prefix(struct os_source_list *list, struct os_s3 *s3, const char *bucket, const char *prefix,
-                      const char *pattern, const char *key, struct os_error *error) {
-  struct walk walk = {.list = list, .prefix_len = strlen(prefix), .pattern = pattern};
-  size_t before = list->count;
-  int rc = os_s3_list(s3, bucket, prefix, NULL, take_page, &walk, error);
-  if (!rc && list->count == before) rc = nothing_there(s3, bucket, key, &walk, error);
-  os_free(walk.first);
+static int add_prefix(struct walk *walk, struct os_s3 *s3, const char *bucket, const char *prefix,
+                      const char *key, struct os_error *error) {
+  walk->prefix_len = strlen(prefix);
+  int rc = os_s3_list(s3, bucket, prefix, NULL, take_page, walk, error);
+  if (!rc && !walk->taken) rc = nothing_there(s3, bucket, key, walk, error);
+  os_free(walk->first);
   return rc;
 }
 
-static int add_pattern(struct os_source_list *list, struct os_s3 *s3, const char *bucket, const char *key,
+static int add_pattern(struct walk *walk, struct os_s3 *s3, const char *bucket, const char *key,
                        struct os_error *error) {
-  char *prefix = os_strndup(key, strcspn(key, "*?["));
+  char *prefix = os_strndup(key, os_glob_fixed(key));
   if (!prefix) return os_fail_nomem(error);
-  int rc = add_prefix(list, s3, bucket, prefix, key, key, error);
+  walk->pattern = key;
+  int rc = add_prefix(walk, s3, bucket, prefix, key, error);
   os_free(prefix);
   return rc;
 }
 
 int os_source_add_objects(struct os_source_list *list, struct os_s3 *s3, const char *url,
-                          struct os_error *error) {
+                          const struct os_source_pages *pages, struct os_error *error) {
   char name[OS_S3_BUCKET_NAME];
   const char *key = NULL;
+  struct walk walk = {.list = list, .pages = pages};
   struct os_s3_bucket *bucket = NULL;
   struct os_s3_object object = {0};
   bool found = false;
   int rc = os_s3_url_parse(url, name, &key, error);
   if (rc) return rc;
   size_t len = strlen(key);
-  if (!len || key[len - 1] == '/') return add_prefix(list, s3, name, key, NULL, key, error);
+  if (!len || key[len - 1] == '/') return add_prefix(&walk, s3, name, key, key, error);
   rc = os_s3_look(s3, name, key, &found, &object, &bucket, error);
   if (!rc && found) {
     rc = add_object(list, bucket, &object, error);
   } else if (!rc && os_glob_is_pattern(key)) {
-    rc = add_pattern(list, s3, name, key, error);
+    rc = add_pattern(&walk, s3, name, key, error);
   } else if (!rc) {
     char *below = os_mprintf("%s/", key);
-    rc = below ? add_prefix(list, s3, name, below, NULL, key, error) : os_fail_nomem(error);
+    rc = below ? add_prefix(&walk, s3, name, below, key, error) : os_fail_nomem(error);
     os_free(below);
   }
   os_s3_object_free(&object);
   os_s3_bucket_unref(bucket);
   return rc;
-}
-
-/* ---- heads ---- */
-
-static uint64_t head_size(const struct os_source *source) {
-  return source->size < OS_EXAMINE_HEAD ? source->size : OS_EXAMINE_HEAD;
-}
-
-void os_source_look_ahead(struct os_source_list *list, size_t i) {
-  if (list->ahead_to < i) list->ahead_to = i;
-  size_t most = os_s3_fetch_most();
-  for (; list->ahead_to < list->count && list->ahead_to < i + most; list->ahead_to++) {
-    struct os_source *source = &list->sources[list->ahead_to];
-    uint64_t size = head_size(source);
-    struct os_error ignored;
-    if (!os_source_is_object(source) || source->unseen || !size) continue;
-    if (list->ahead_bytes && list->ahead_bytes + size > HEAD_BYTES_AHEAD) return;
-    struct os_s3_want want = {.bucket = source->bucket,
-                              .key = source->name,
-                              .etag = source->etag,
-                              .end = size,
-                              .first = (size_t)size};
-    if (os_s3_fetch_open(&source->ahead, &want, &ignored)) return; /* who looks at it will say why */
-    list->ahead_bytes += size;
-  }
-}
-
-void os_source_looked_at(struct os_source_list *list, size_t i) {
-  struct os_source *source = &list->sources[i];
-  if (!os_source_is_object(source)) return;
-  if (i < list->ahead_to) list->ahead_bytes -= head_size(source);
-  if (source->size <= KEPT_OBJECT && list->kept_bytes + source->size <= KEPT_OBJECTS) {
-    list->kept_bytes += source->preread_len;
-    return;
-  }
-  os_free(source->preread);
-  source->preread = NULL;
-  source->preread_len = 0;
 }

@@ -37,7 +37,7 @@ static const char *const plan_parameters[] = {"path", "index_name", "options", N
 static json_t *plan_row(const struct os_load *load, size_t i) {
   static const char *const actions[] = {"load", "continue", "skip", "replace", "refuse"};
   static const char *const endings[] = {"", ".gz", ".zst"};
-  const struct os_source *source = &load->shared->list.sources[i];
+  const struct os_source *source = os_load_source(load, i);
   const struct os_load_file *file = &load->files[i];
   char fingerprint[OS_FINGERPRINT_TEXT], mtime[OS_TIME_TEXT], format[32];
   os_fingerprint_text(source, fingerprint);
@@ -180,7 +180,7 @@ static int preview_reject(void *ctx, const struct os_reject *reject) {
 }
 
 static int preview_file(struct os_rows_call *call, struct os_load *load, size_t i) {
-  const struct os_source *source = &load->shared->list.sources[i];
+  const struct os_source *source = os_load_source(load, i);
   struct preview preview = {.call = call, .path = source->path, .types = load->files[i].types};
   const struct os_record_sink sink = {preview_record, preview_reject, &preview};
   struct os_parser *parser = NULL;

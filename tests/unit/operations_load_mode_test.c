@@ -16,7 +16,7 @@ static struct os_error error;
 static int decide(const char *files, int64_t count_before, struct os_load_request *request,
                   const struct os_load_target *target, struct os_load *load, json_t **checks) {
   struct os_source sources[MOST] = {{0}};
-  struct os_load_shared shared = {.list = {.sources = sources, .count = strlen(files)}};
+  struct os_load_shared shared = {.list = {.parts = {sources}, .count = strlen(files)}};
   static struct os_load_file decided[MOST];
   static char path[] = "/data/x.csv";
   struct os_job job = {.checks = json_array()};

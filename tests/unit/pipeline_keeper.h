@@ -9,7 +9,7 @@
 #include "pipeline/examine.h"
 #include "pipeline/fingerprint.h"
 #include "pipeline/pipeline.h"
-#include "pipeline/source_list.h"
+#include "pipeline/source_build.h"
 
 enum { MOST_SEGMENTS = 60000, MOST_REFUSALS = 600, MOST_TAGS = 4000 };
 
@@ -80,16 +80,15 @@ UNUSED static struct load *load_new(const struct bulk_model *model) {
 
 /* The sources of a path, examined, with prefixes for computed ids. */
 UNUSED static int load_plan(struct load *load, const char *path, struct os_error *error) {
-  int rc = os_source_list_build(&load->list, path, NULL, NULL, error);
+  int rc = os_source_list_build(&load->list, path, NULL, NULL, NULL, error);
   for (size_t i = 0; !rc && i < load->list.count; i++) {
     struct os_head_facts facts;
-    struct os_source *source = &load->list.sources[i];
+    struct os_source *source = os_source_at(&load->list, i);
     rc = os_source_examine(source, OS_FORMAT_UNKNOWN, &load->parse, NULL, &facts, error);
     os_head_facts_free(&facts);
     if (!rc) rc = os_id_prefix_compute(source->name, "c", 0, source->id_prefix, error);
   }
-  load->options.sources = load->list.sources;
-  load->options.source_count = load->list.count;
+  load->options.sources = &load->list;
   return rc;
 }
 
@@ -216,7 +215,7 @@ UNUSED static void all_acknowledged(struct load *load) {
       records += load->segments[i].records;
     }
     assert_int_equal(ends, 1);
-    assert_int_equal(at, load->list.sources[source].size);
+    assert_int_equal(at, os_source_at(&load->list, source)->size);
   }
   assert_int_equal(records, load->records);
 }

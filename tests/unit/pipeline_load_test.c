@@ -305,8 +305,82 @@ static void several_readers(void **state) {
                    12 * 100 + 66 * 10 - 130 + 2); /* also what was whole of the file that is cut */
   assert_int_equal(load->source_error.code, OS_ERR_FORMAT);
   assert_int_equal(load->outcomes[OS_CREATED], model.count);
-  load->list.sources[12].size = 18; /* it ends where its last whole record does */
-  assert_string_equal(load->list.sources[12].name, "cut.json");
+  os_source_at(&load->list, 12)->size = 18; /* it ends where its last whole record does */
+  assert_string_equal(os_source_at(&load->list, 12)->name, "cut.json");
+  load_free(load);
+  model_stop(&model);
+}
+
+/* Take what is settled, for so many milliseconds. */
+static void keep_for(struct load *load, int ms) {
+  for (double until = os_clock_monotonic() + ms / 1e3; os_clock_monotonic() < until;) {
+    struct os_batch *batch = os_pipeline_next(load->pipeline, 2);
+    if (batch) load_take(load, batch);
+    assert_false(os_pipeline_ended(load->pipeline));
+  }
+}
+
+static void move_sources(struct os_source_list *to, struct os_source_list *from, size_t first, size_t count) {
+  for (size_t i = first; i < first + count; i++)
+    assert_true(os_source_list_move(to, os_source_at(from, i)));
+}
+
+/* Readers wait for the sources that are said to come, and what was read before does not wait for them. */
+static void sources_that_come_later(void **state) {
+  (void)state;
+  enum { FILES = 300, ROWS = 7 }; /* several parts of the list */
+  make_folder(in_folder("later"));
+  for (int i = 0; i < FILES; i++) {
+    char name[32];
+    snprintf(name, sizeof name, "later/%03d.ndjson", i);
+    make_records(name, ROWS, "{\"v\":%d,\"w\":%d}\n");
+  }
+  for (int readers = 1; readers <= 3; readers++) {
+    model_start(&model, 4000);
+    struct load *load = load_new(&model);
+    struct os_source_list all;
+    assert_ok(load_plan(load, in_folder("later"), &test_error));
+    all = load->list;
+    memset(&load->list, 0, sizeof load->list);
+    load->options.readers = readers;
+    load->options.more_sources = true;
+    move_sources(&load->list, &all, 0, 10);
+    assert_ok(load_start(load, &test_error));
+    keep_for(load, 300);
+    assert_int_equal(load->records, 10 * ROWS); /* all that is known */
+    assert_int_equal(load->ends, 10);
+    for (size_t from = 10; from < FILES; from += 29) {
+      move_sources(&load->list, &all, from, 29);
+      os_pipeline_sources(load->pipeline, from, true);
+      keep_for(load, 5);
+    }
+    keep_for(load, 100);
+    os_pipeline_sources(load->pipeline, FILES, false);
+    load_keep(load);
+    assert_true(os_pipeline_release(load->pipeline, 1));
+    assert_int_equal(load->ends, FILES);
+    assert_int_equal(model.count, FILES * ROWS);
+    assert_int_equal(load->outcomes[OS_CREATED], FILES * ROWS);
+    all_acknowledged(load);
+    os_source_list_free(&all);
+    load_free(load);
+    model_stop(&model);
+  }
+}
+
+/* A load that is stopped does not wait for sources any more. */
+static void stopped_before_more_came(void **state) {
+  (void)state;
+  model_start(&model, 100);
+  struct load *load = load_new(&model);
+  assert_ok(load_plan(load, make_records("few.ndjson", 20, "{\"v\":%d,\"w\":%d}\n"), &test_error));
+  load->options.more_sources = true;
+  assert_ok(load_start(load, &test_error));
+  keep_for(load, 50);
+  double began = os_clock_monotonic();
+  assert_true(os_pipeline_release(load->pipeline, 1));
+  assert_true(os_clock_monotonic() - began < 0.8);
+  assert_int_equal(load->records, 20);
   load_free(load);
   model_stop(&model);
 }
@@ -323,9 +397,9 @@ static void going_on_inside_a_file(void **state) {
     load_free(load);
     load = load_new(&model); /* the tail once more, as after a kill */
     assert_ok(load_plan(load, path, &test_error));
-    load->list.sources[0].start_offset = 700 * 21;
-    load->list.sources[0].start_line = 701;
-    load->list.sources[0].maybe_sent = known;
+    os_source_at(&load->list, 0)->start_offset = 700 * 21;
+    os_source_at(&load->list, 0)->start_line = 701;
+    os_source_at(&load->list, 0)->maybe_sent = known;
     assert_ok(load_start(load, &test_error));
     load_keep(load);
     assert_true(os_pipeline_release(load->pipeline, 1));
@@ -352,6 +426,8 @@ int main(void) {
       cmocka_unit_test(a_pause),
       cmocka_unit_test(a_dry_run_sends_nothing),
       cmocka_unit_test(several_readers),
+      cmocka_unit_test(sources_that_come_later),
+      cmocka_unit_test(stopped_before_more_came),
       cmocka_unit_test(going_on_inside_a_file),
   };
   return cmocka_run_group_tests(tests, net_setup, net_teardown);

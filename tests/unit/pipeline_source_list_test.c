@@ -6,13 +6,13 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "child.h"
-#include "pipeline/source_list.h"
+#include "pipeline/source_build.h"
 
 static struct os_source_list list;
 
 static int build(const char *argument) {
   os_error_clear(&test_error);
-  return os_source_list_build(&list, argument, NULL, NULL, &test_error);
+  return os_source_list_build(&list, argument, NULL, NULL, NULL, &test_error);
 }
 
 static void touch(const char *name) {
@@ -24,7 +24,7 @@ static void names_are(const char *expected) {
   char names[4096] = "";
   for (size_t i = 0; i < list.count; i++) {
     strcat(names, i ? " " : "");
-    strcat(names, list.sources[i].name);
+    strcat(names, os_source_at(&list, i)->name);
   }
   os_source_list_free(&list);
   assert_string_equal(names, expected);
@@ -68,7 +68,7 @@ static void facts_of_a_file(void **state) {
   assert_int_equal(stat(in_folder("facts.csv"), &st), 0);
   assert_ok(build(in_folder("facts.csv")));
   assert_int_equal(list.count, 1);
-  const struct os_source *source = &list.sources[0];
+  const struct os_source *source = os_source_at(&list, 0);
   assert_string_equal(source->path, in_folder("facts.csv"));
   assert_string_equal(source->name, "facts.csv");
   assert_int_equal(source->size, 9);
@@ -79,12 +79,12 @@ static void facts_of_a_file(void **state) {
   assert_false(source->is_stream);
   os_source_list_free(&list);
   assert_ok(build("-"));
-  assert_true(list.sources[0].is_stream && os_source_is_stdin(&list.sources[0]));
-  assert_string_equal(list.sources[0].name, "-");
+  assert_true(os_source_at(&list, 0)->is_stream && os_source_is_stdin(os_source_at(&list, 0)));
+  assert_string_equal(os_source_at(&list, 0)->name, "-");
   os_source_list_free(&list);
   assert_int_equal(mkfifo(in_folder("pipe.csv"), 0600), 0);
   assert_ok(build(in_folder("pipe.csv"))); /* does not wait for a writer */
-  assert_true(list.sources[0].is_stream);
+  assert_true(os_source_at(&list, 0)->is_stream);
   os_source_list_free(&list);
 }
 
@@ -228,13 +228,13 @@ static void very_many_files(void **state) {
   assert_int_equal(list.count, FILES);
   for (int i = 0; i < FILES; i++) {
     snprintf(name, sizeof name, "part-%06d.csv", i);
-    assert_string_equal(list.sources[i].name, name);
+    assert_string_equal(os_source_at(&list, i)->name, name);
   }
   os_source_list_free(&list);
   if (seconds > 3) fail_msg("listing took %d ms", (int)(seconds * 1000));
   struct os_probe probe = {interrupted, NULL};
   os_error_clear(&test_error);
-  assert_int_equal(os_source_list_build(&list, in_folder("many"), NULL, &probe, &test_error),
+  assert_int_equal(os_source_list_build(&list, in_folder("many"), NULL, &probe, NULL, &test_error),
                    OS_ERR_INTERRUPTED);
   assert_true(looks > 50 && looks < 100); /* at once, not at the end */
   assert_int_equal(list.count, 0);

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "pipeline/examine.h"
-#include "pipeline/source_list.h"
+#include "pipeline/source_build.h"
 #include "pipeline/stream.h"
 
 enum { SIZE = 6000000 };
@@ -35,9 +35,9 @@ static void write_zstd(const char *path, size_t len) {
 
 static struct os_source *source_of(const char *path, enum os_compression compression) {
   os_source_list_free(&list);
-  assert_ok(os_source_list_build(&list, path, NULL, NULL, &test_error));
-  list.sources[0].compression = compression;
-  return &list.sources[0];
+  assert_ok(os_source_list_build(&list, path, NULL, NULL, NULL, &test_error));
+  os_source_at(&list, 0)->compression = compression;
+  return os_source_at(&list, 0);
 }
 
 /* Read from `offset` to the end in pieces of `want`. */

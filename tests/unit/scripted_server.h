@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -54,6 +55,8 @@ static inline void *server_main(void *arg) {
   for (;;) {
     int fd = accept(server->fd, NULL, NULL);
     if (fd < 0) return NULL;
+    int at_once = 1; /* the body of an answer does not wait for its head to be acknowledged */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once);
     pthread_mutex_lock(&server->lock);
     int number = atomic_load(&server->visits);
     if (number == MAX_VISITS) {

@@ -109,6 +109,10 @@ int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const
   return OS_OK;
 }
 
+void os_s3_watch(struct os_s3 *s3, const struct os_probe *probe) {
+  s3->probe = probe;
+}
+
 void os_s3_close(struct os_s3 *s3) {
   if (!s3) return;
   for (size_t i = 0; i < s3->count; i++)

@@ -36,6 +36,9 @@ struct os_s3;
 int os_s3_open(struct os_s3 **out, struct os_aws *aws, struct os_net *net, const struct os_probe *probe,
                const struct os_s3_options *options, struct os_error *error);
 void os_s3_close(struct os_s3 *s3);
+/* From now on another probe ends a wait. After it, requests to buckets that were reached may come from another thread,
+** one at a time. */
+void os_s3_watch(struct os_s3 *s3, const struct os_probe *probe);
 
 /* Is there an object of this key? *found; then *object is filled (free it) and *out a reference of the bucket. */
 int os_s3_look(struct os_s3 *s3, const char *bucket_name, const char *key, bool *found,

@@ -66,7 +66,7 @@ static bool is_metadata(const struct os_load *load, const char *column) {
 static int check_file(struct os_load *load, size_t i, size_t *unknown, const char **first, size_t *misfits,
                       struct os_error *error) {
   const struct os_load_file *file = &load->files[i];
-  const char *path = load->shared->list.sources[i].path;
+  const char *path = os_load_source(load, i)->path;
   enum os_unknown_fields policy = load->request->unknown_fields;
   const char *dynamic = os_json_string(load->shared->mapping, "dynamic", "true");
   bool strict = !strncmp(dynamic, "strict", 6);

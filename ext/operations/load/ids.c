@@ -141,7 +141,7 @@ static int was_refused(struct look_up *look, uint64_t offset, bool *refused) {
   if (!db) code = SQLITE_MISUSE;
   if (code == SQLITE_OK) {
     sqlite3_bind_text(look->refused, 1, load->request->index, -1, SQLITE_STATIC);
-    sqlite3_bind_text(look->refused, 2, load->shared->list.sources[look->source].path, -1, SQLITE_STATIC);
+    sqlite3_bind_text(look->refused, 2, os_load_source(load, look->source)->path, -1, SQLITE_STATIC);
     sqlite3_bind_int64(look->refused, 3, (int64_t)offset);
     sqlite3_bind_int64(look->refused, 4, load->job->number);
     code = sqlite3_step(look->refused);
@@ -159,7 +159,7 @@ static int was_refused(struct look_up *look, uint64_t offset, bool *refused) {
 static void note_missing(struct look_up *look, const struct asked *one) {
   if (look->missing++) return;
   snprintf(look->first, sizeof look->first, "%.900s, line %llu, id %.*s",
-           look->load->shared->list.sources[look->source].path, (unsigned long long)one->line,
+           os_load_source(look->load, look->source)->path, (unsigned long long)one->line,
            one->len < SHOWN ? (int)one->len : SHOWN, look->ids.data + one->at);
 }
 
@@ -206,7 +206,7 @@ static int look_page_up(struct look_up *look) {
 static int take_record(void *ctx, const struct os_record *record) {
   struct look_up *look = ctx;
   struct os_load *load = look->load;
-  const struct os_source *source = &load->shared->list.sources[look->source];
+  const struct os_source *source = os_load_source(load, look->source);
   struct os_buf *ids = &look->ids, *docs = &look->docs;
   if (!record->id.text && load->mode == OS_MODE_UPSERT) return OS_OK; /* refused: see feeder.c */
   if (!record->id.text && !source->id_prefix[0]) {
@@ -260,7 +260,7 @@ static int parse_stream(struct look_up *look, struct os_parser *parser, struct o
 
 static int read_file(struct look_up *look, uint32_t number, struct os_buf *window) {
   struct os_load *load = look->load;
-  const struct os_source *source = &load->shared->list.sources[number];
+  const struct os_source *source = os_load_source(load, number);
   const struct os_record_sink sink = {take_record, take_reject, look};
   struct os_stream *stream = NULL;
   struct os_parser *parser = NULL;
@@ -336,7 +336,7 @@ int os_load_check_ids(struct os_load *load, struct os_error *error) {
   if (!look.asked) rc = os_fail_nomem(error);
   if (!rc && in_backing_indices(load)) rc = os_cluster_refresh(load->cluster, load->request->index, error);
   for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
-    const struct os_source *source = &load->shared->list.sources[i];
+    const struct os_source *source = os_load_source(load, i);
     if (source->skip) continue;
     if (source->is_stream)
       rc = os_job_audit(load->job, "finish", "ids", "unknown", false, error,

@@ -217,7 +217,7 @@ int os_load_inspect_report(struct os_load *load, const struct os_inspection *ins
     rc = os_job_audit(load->job, "inspect", "type", "fail", false, error,
                       "'%s' %s in %llu %s; first in %s line %llu: %s", finding->field, finding->problem,
                       (unsigned long long)finding->count, finding->count == 1 ? "document" : "documents",
-                      load->shared->list.sources[finding->source].path, (unsigned long long)finding->line,
+                      os_load_source(load, finding->source)->path, (unsigned long long)finding->line,
                       finding->value);
   }
   if (!rc && inspection->untold)

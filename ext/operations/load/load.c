@@ -54,8 +54,8 @@ static int make_shared(struct os_load *load, struct os_error *error) {
 }
 
 void os_load_free(struct os_load *load) {
-  size_t count = load->shared ? load->shared->list.count : 0;
-  for (size_t i = 0; load->files && i < count; i++) {
+  os_load_end_list(load);
+  for (size_t i = 0; i < load->file_cap; i++) {
     os_free(load->files[i].why);
     os_free(load->files[i].replace_fingerprint);
     json_decref(load->files[i].columns);
@@ -80,7 +80,7 @@ static int respond(struct os_load *load, double seconds, struct os_error *error)
   if (f->documents_failed && !indexed && !f->documents_skipped && !load->request->dry_run) {
     os_fail(error, OS_ERR_REFUSED, "%s%lld %s of %s%s %s refused and none is in %s",
             f->documents_failed == 1 ? "the " : "all ", (long long)f->documents_failed,
-            f->documents_failed == 1 ? "record" : "records", load->shared->list.sources[0].path,
+            f->documents_failed == 1 ? "record" : "records", os_load_source(load, 0)->path,
             load->shared->list.count > 1 ? " and the other files" : "",
             f->documents_failed == 1 ? "was" : "were", load->request->index);
     os_advise(error,

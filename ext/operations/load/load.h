@@ -8,7 +8,8 @@
 **                               of the files
 **   5 run       run.c      the pipeline; every settled batch goes into the ledger before it counts
 **   6 finish    finish.c   settings restored, refresh, counts reconciled, expunge
-** A dry run does 1 to 3, reads and parses everything in 5, and sends nothing.
+** While 5 runs, more objects of S3 may come from a list that goes on (more.c): they go through what 2 to 4 do with a
+** file. A dry run does 1 to 3, reads and parses everything in 5, and sends nothing.
 **
 ** Keeper's thread. Texts of a request are borrowed from the caller for the whole call.
 */
@@ -22,7 +23,7 @@
 #include "format/parser.h"
 #include "operations/job.h"
 #include "pipeline/batch.h"
-#include "pipeline/source_list.h"
+#include "pipeline/source_build.h"
 
 enum os_load_mode { OS_MODE_AUTO, OS_MODE_FRESH, OS_MODE_APPEND, OS_MODE_UPSERT, OS_MODE_RESUME };
 enum os_on_changed { OS_CHANGED_ERROR, OS_CHANGED_REPLACE, OS_CHANGED_APPEND };
@@ -115,14 +116,20 @@ struct os_load { /* one load under way; parts are filled step by step */
   struct os_cluster *cluster;
   struct os_ledger *ledger;
   struct os_load_shared *shared;
-  struct os_load_file *files; /* shared->list.count of them; owned */
+  struct os_load_file *files; /* beside the sources of shared->list; owned */
+  size_t file_cap;            /* room for so many; what is not used is zero */
+  struct os_source_lister
+      *lister; /* of objects that are still being listed; NULL: the list is whole. Owned */
   struct os_load_target target;
   enum os_load_mode mode; /* decided */
   char mode_why[512];
   bool insert_only; /* append, or resume of an append that did not finish: no document is overwritten */
   size_t to_load;   /* files that are not skipped */
   int64_t unknown;  /* documents sent without an answer that says what became of them */
+  size_t objects;   /* of the files */
+  uint64_t bytes;   /* of the files, as stored */
   size_t unseen;    /* objects that are looked at only when they are read: there are very many */
+  bool no_past;     /* the ledger knew no load of this index: nothing is looked up for a file */
   bool no_ids;      /* the collection takes none */
   bool server_ids;  /* exactly_once was declined, or the collection takes no ids */
   bool tuned;
@@ -138,6 +145,10 @@ struct os_load { /* one load under way; parts are filled step by step */
   json_t *response; /* object; owned */
   char message[1024];
 };
+
+static inline struct os_source *os_load_source(const struct os_load *load, size_t i) {
+  return os_source_at(&load->shared->list, i);
+}
 
 /* The whole load. On OS_OK load->response, message and partial say what was done. Call os_load_free() in any
  * case. */
@@ -156,6 +167,20 @@ int os_load_step_mode(struct os_load *load, struct os_error *error);
 int os_load_step_prepare(struct os_load *load, struct os_error *error);
 int os_load_step_run(struct os_load *load, struct os_error *error);
 int os_load_step_finish(struct os_load *load, struct os_error *error);
+/* What the steps do with files, for those from `from` to the end of the list. */
+int os_load_plan_files(struct os_load *load, size_t from, struct os_error *error);
+int os_load_decide_files(struct os_load *load, size_t from, struct os_error *error);
+int os_load_prepare_files(struct os_load *load, size_t from, struct os_error *error);
+
+/* more.c: a page of those that were listed meanwhile to the end of the list, through plan, mode and preparation. Does
+** not wait. load->lister NULL afterwards: there are no more. */
+int os_load_take_more(struct os_load *load, struct os_error *error);
+void os_load_end_list(struct os_load *load); /* more.c: nothing more is listed */
+/* plan.c: wait for the rest of the list, and look at it, before anything is decided about a file. */
+int os_load_list_whole(struct os_load *load, struct os_error *error);
+/* plan.c: the row of os_audit that says how many files there are. */
+int os_load_audit_files(struct os_load *load, struct os_error *error);
+
 /* After a failure: give back what was changed for the time of the load (tuned settings). Keeps *error. */
 void os_load_undo(struct os_load *load);
 #endif

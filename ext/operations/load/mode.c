@@ -23,14 +23,17 @@ static int refuse(struct os_load *load, const struct os_error *error) {
 
 /* What was loaded into an index that does not exist any more is gone with it. */
 static bool has_history(const struct os_load *load) {
-  return load->ledger && !load->target.to_create;
+  return load->ledger && !load->target.to_create && !load->no_past;
 }
 
 /* ---- auto ----------------------------------------------------------------------------------- */
 
 static void say_unseen(struct os_load *load) {
   size_t len = strlen(load->mode_why);
-  if (load->unseen)
+  if (load->lister)
+    snprintf(load->mode_why + len, sizeof load->mode_why - len, " (the first %zu were looked at)",
+             load->shared->list.count);
+  else if (load->unseen)
     snprintf(load->mode_why + len, sizeof load->mode_why - len, " (%zu of %zu were looked at)",
              load->shared->list.count - load->unseen, load->shared->list.count);
 }
@@ -40,12 +43,12 @@ static int choose(struct os_load *load, struct os_error *error) {
   int64_t unfinished = 0;
   const char *without = "";
   for (size_t i = 0; i < load->shared->list.count; i++) {
-    if (load->files[i].empty || load->shared->list.sources[i].unseen) continue;
+    if (load->files[i].empty || os_load_source(load, i)->unseen) continue;
     with_rows++;
     if (load->files[i].carries_id)
       with_id++;
     else if (!without[0])
-      without = load->shared->list.sources[i].path;
+      without = os_load_source(load, i)->path;
   }
   if (has_history(load)) {
     int rc = os_ledger_unfinished(load->ledger, load->request->index, load->target.uuid, load->request->path,
@@ -125,7 +128,7 @@ static int64_t content_loads(struct os_load *load, const struct os_source *sourc
 }
 
 static int decide_append(struct os_load *load, size_t i, struct os_error *error) {
-  struct os_source *source = &load->shared->list.sources[i];
+  struct os_source *source = os_load_source(load, i);
   struct os_load_file *file = &load->files[i];
   struct os_file_past past = {0};
   int rc = OS_OK;
@@ -159,7 +162,7 @@ static int decide_append(struct os_load *load, size_t i, struct os_error *error)
 
 static int decide_changed(struct os_load *load, size_t i, const struct os_file_past *past,
                           struct os_error *error) {
-  struct os_source *source = &load->shared->list.sources[i];
+  struct os_source *source = os_load_source(load, i);
   struct os_load_file *file = &load->files[i];
   switch (load->request->on_changed) {
   case OS_CHANGED_REPLACE:
@@ -201,7 +204,7 @@ static bool is_finished(const struct os_file_past *past) {
 }
 
 static int decide_resume(struct os_load *load, size_t i, struct os_error *error) {
-  struct os_source *source = &load->shared->list.sources[i];
+  struct os_source *source = os_load_source(load, i);
   struct os_load_file *file = &load->files[i];
   struct os_file_past past = {0};
   char fingerprint[OS_FINGERPRINT_TEXT];
@@ -298,6 +301,27 @@ static int guard_mode(struct os_load *load, struct os_error *error) {
   return OS_OK;
 }
 
+/* Where earlier loads are known, every file is held against them before the first record is sent: it may be one that
+** must not be loaded again, and after a kill `resume` must know what was to come. */
+static int list_whole_if_needed(struct os_load *load, struct os_error *error) {
+  bool known = false;
+  int rc = OS_OK;
+  if (!load->lister) return OS_OK;
+  if (load->mode != OS_MODE_FRESH && has_history(load))
+    rc = os_ledger_index_known(load->ledger, load->request->index, load->target.uuid, &known, error);
+  load->no_past = !known;
+  return rc || !known ? rc : os_load_list_whole(load, error);
+}
+
+int os_load_decide_files(struct os_load *load, size_t from, struct os_error *error) {
+  int rc = OS_OK;
+  for (size_t i = from; i < load->shared->list.count && !rc; i++) {
+    rc = decide_file(load, i, error);
+    if (!rc && load->files[i].action != OS_FILE_SKIP) load->to_load++;
+  }
+  return rc;
+}
+
 int os_load_step_mode(struct os_load *load, struct os_error *error) {
   const struct os_load_request *request = load->request;
   int rc = OS_OK;
@@ -314,12 +338,10 @@ int os_load_step_mode(struct os_load *load, struct os_error *error) {
     rc = os_job_audit(load->job, "mode", "delete", request->dry_run ? "unknown" : "pass", false, error,
                       "fresh deletes the %lld documents of %s first", (long long)load->target.count_before,
                       request->index);
+  if (!rc) rc = list_whole_if_needed(load, error);
   load->to_load = 0;
   load->insert_only = load->mode == OS_MODE_APPEND;
-  for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
-    rc = decide_file(load, i, error);
-    if (!rc && load->files[i].action != OS_FILE_SKIP) load->to_load++;
-  }
+  if (!rc) rc = os_load_decide_files(load, 0, error);
   if (!rc && load->insert_only)
     rc = os_job_audit(load->job, "mode", insert_only, "pass", false, error,
                       "documents that are there already are left as they are");

@@ -12,6 +12,7 @@
 #include "operations/load/load.h"
 #include "pipeline/examine.h"
 #include "pipeline/fingerprint.h"
+#include "pipeline/source_heads.h"
 
 enum { LOOKED_AT = 2000 /* objects */ };
 
@@ -21,31 +22,31 @@ static int open_aws(void *ctx, struct os_aws **aws, struct os_net **net, struct 
   return rc ? rc : os_session_aws(session, aws, error);
 }
 
-/* The objects behind the first ones whose names say what they are. */
-static void leave_for_later(struct os_load *load) {
-  struct os_source_list *list = &load->shared->list;
+/* The objects behind the first ones: their names say what they are, or their content when they are read. */
+static void leave_for_later(struct os_load *load, size_t from) {
   enum os_format asked = load->request->format;
-  size_t objects = 0;
-  for (size_t i = 0; i < list->count; i++) {
-    struct os_source *source = &list->sources[i];
-    if (!os_source_is_object(source) || objects++ < LOOKED_AT) continue;
+  for (size_t i = from; i < load->shared->list.count; i++) {
+    struct os_source *source = os_load_source(load, i);
+    load->bytes += source->size;
+    if (!os_source_is_object(source) || load->objects++ < LOOKED_AT) continue;
     source->format = asked != OS_FORMAT_UNKNOWN ? asked : os_format_by_name(source->name);
-    source->unseen = source->format != OS_FORMAT_UNKNOWN;
-    load->unseen += source->unseen;
+    source->unseen = true;
+    load->unseen++;
   }
 }
 
 static int look_at_unseen(struct os_load *load, size_t i, struct os_error *error) {
-  load->files[i].empty = load->shared->list.sources[i].size == 0;
-  return os_fingerprint_read(&load->shared->list.sources[i], error);
+  load->files[i].empty = os_load_source(load, i)->size == 0;
+  return os_fingerprint_read(os_load_source(load, i), error);
 }
 
 static int examine_file(struct os_load *load, size_t i, struct os_error *error) {
   const struct os_load_request *request = load->request;
-  struct os_source *source = &load->shared->list.sources[i];
+  struct os_source *source = os_load_source(load, i);
   struct os_load_file *file = &load->files[i];
   struct os_head_facts facts;
   struct os_probe probe = os_session_probe(load->session);
+  if (i % 64 == 0 && os_session_interrupted(load->session)) return OS_ERR_INTERRUPTED;
   os_source_look_ahead(&load->shared->list, i);
   int rc = os_source_examine(source, request->format, &load->shared->parse, &probe, &facts, error);
   if (!rc) rc = os_fingerprint_read(source, error);
@@ -63,36 +64,77 @@ static int examine_file(struct os_load *load, size_t i, struct os_error *error) 
   return rc;
 }
 
+static int make_room(struct os_load *load, struct os_error *error) {
+  size_t count = load->shared->list.count, cap = load->file_cap ? load->file_cap : 16;
+  if (count <= load->file_cap && load->files) return OS_OK;
+  while (cap < count)
+    cap *= 2;
+  struct os_load_file *bigger = os_realloc(load->files, cap * sizeof *bigger);
+  if (!bigger) return os_fail_nomem(error);
+  memset(bigger + load->file_cap, 0, (cap - load->file_cap) * sizeof *bigger);
+  load->files = bigger;
+  load->file_cap = cap;
+  return OS_OK;
+}
+
+int os_load_plan_files(struct os_load *load, size_t from, struct os_error *error) {
+  int rc = make_room(load, error);
+  if (!rc) leave_for_later(load, from);
+  for (size_t i = from; i < load->shared->list.count && !rc; i++)
+    rc = os_load_source(load, i)->unseen ? look_at_unseen(load, i, error) : examine_file(load, i, error);
+  return rc;
+}
+
 static const char *looked_at(const struct os_load *load, char out[64]) {
   if (!load->unseen) return "each";
   snprintf(out, 64, "%zu of them looked at and", load->shared->list.count - load->unseen);
   return out;
 }
 
+int os_load_audit_files(struct os_load *load, struct os_error *error) {
+  char count[32], bytes[32], seen[64];
+  os_format_count(load->shared->list.count, count, sizeof count);
+  os_format_count(load->bytes, bytes, sizeof bytes);
+  return os_job_audit(load->job, "plan", "sources", "pass", false, error,
+                      "%s %s, %s bytes, %s readable, headers fit%s", count,
+                      load->shared->list.count == 1 ? "file" : "files", bytes, looked_at(load, seen),
+                      load->lister ? "; the list goes on while they are loaded" : "");
+}
+
+/* So many more objects, or as many as there are. */
+static int take_until(struct os_load *load, size_t most, const struct os_probe *probe,
+                      struct os_error *error) {
+  size_t wanted = load->shared->list.count;
+  wanted = most < SIZE_MAX - wanted ? wanted + most : SIZE_MAX;
+  bool ended = !load->lister;
+  int rc = OS_OK;
+  while (!rc && !ended && load->shared->list.count < wanted)
+    rc = os_source_lister_take(load->lister, &load->shared->list, wanted - load->shared->list.count, probe,
+                               &ended, error);
+  if (ended) os_load_end_list(load);
+  return rc;
+}
+
+static int end_plan(struct os_load *load, int rc, struct os_error *error) {
+  if (rc == OS_ERR_INTERRUPTED)
+    return os_fail(error, OS_ERR_INTERRUPTED, "interrupted while looking at the files; nothing was sent");
+  return rc ? os_job_guard_failed(load->job, "plan", "sources", error) : os_load_audit_files(load, error);
+}
+
 int os_load_step_plan(struct os_load *load, struct os_error *error) {
   struct os_probe probe = os_session_probe(load->session);
-  char count[32], bytes[32], seen[64];
-  uint64_t total = 0;
   struct os_source_s3 s3 = {.open = open_aws, .ctx = load->session, .options = load->request->s3};
-  int rc = os_source_list_build(&load->shared->list, load->request->path, &s3, &probe, error);
-  if (rc) return os_job_guard_failed(load->job, "plan", "sources", error);
-  load->files = os_calloc(load->shared->list.count, sizeof *load->files);
-  if (!load->files) return os_fail_nomem(error);
-  leave_for_later(load);
-  for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
-    if (i % 64 == 0 && os_session_interrupted(load->session))
-      rc = os_fail(error, OS_ERR_INTERRUPTED, "interrupted while looking at the files; nothing was sent");
-    else if (load->shared->list.sources[i].unseen)
-      rc = look_at_unseen(load, i, error);
-    else
-      rc = examine_file(load, i, error);
-    total += load->shared->list.sources[i].size;
-  }
-  if (rc == OS_ERR_INTERRUPTED) return rc;
-  if (rc) return os_job_guard_failed(load->job, "plan", "sources", error);
-  os_format_count(load->shared->list.count, count, sizeof count);
-  os_format_count(total, bytes, sizeof bytes);
-  return os_job_audit(load->job, "plan", "sources", "pass", false, error,
-                      "%s %s, %s bytes, %s readable, headers fit", count,
-                      load->shared->list.count == 1 ? "file" : "files", bytes, looked_at(load, seen));
+  int rc = os_source_list_build(&load->shared->list, load->request->path, &s3, &probe,
+                                load->request->dry_run ? NULL : &load->lister, error);
+  if (!rc) rc = take_until(load, LOOKED_AT, &probe, error);
+  if (!rc) rc = os_load_plan_files(load, 0, error);
+  return end_plan(load, rc, error);
+}
+
+int os_load_list_whole(struct os_load *load, struct os_error *error) {
+  struct os_probe probe = os_session_probe(load->session);
+  size_t from = load->shared->list.count;
+  int rc = take_until(load, SIZE_MAX, &probe, error);
+  if (!rc) rc = os_load_plan_files(load, from, error);
+  return end_plan(load, rc, error);
 }

@@ -83,11 +83,11 @@ static int replace_changed(struct os_load *load, struct os_error *error) {
 }
 
 /* The beginning of every computed id. */
-static int compute_prefixes(struct os_load *load, struct os_error *error) {
+static int compute_prefixes(struct os_load *load, size_t from, struct os_error *error) {
   int rc = OS_OK;
   if (load->server_ids) return OS_OK;
-  for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
-    struct os_source *source = &load->shared->list.sources[i];
+  for (size_t i = from; i < load->shared->list.count && !rc; i++) {
+    struct os_source *source = os_load_source(load, i);
     char fingerprint[OS_FINGERPRINT_TEXT];
     os_fingerprint_text(source, fingerprint);
     rc = os_id_prefix_compute(source->name, fingerprint[0] ? fingerprint : load->nonce,
@@ -102,10 +102,10 @@ static const char *format_text(const struct os_source *source, char out[32]) {
   return out;
 }
 
-static int add_rows(struct os_load *load, struct os_error *error) {
+static int add_rows(struct os_load *load, size_t from, struct os_error *error) {
   int rc = os_ledger_begin(load->ledger, error);
-  for (size_t i = 0; i < load->shared->list.count && !rc; i++) {
-    struct os_source *source = &load->shared->list.sources[i];
+  for (size_t i = from; i < load->shared->list.count && !rc; i++) {
+    struct os_source *source = os_load_source(load, i);
     char fingerprint[OS_FINGERPRINT_TEXT], format[32], mtime[OS_TIME_TEXT];
     os_fingerprint_text(source, fingerprint);
     os_clock_iso((double)source->mtime_ns / 1e9, mtime);
@@ -136,7 +136,7 @@ static int without_ids(struct os_load *load, struct os_error *error) {
     if (!load->files[i].carries_id) continue;
     os_fail(error, OS_ERR_GUARD,
             "this collection takes no ids of its clients, and %s carries the id field %s",
-            load->shared->list.sources[i].path, id_field ? id_field : "_id");
+            os_load_source(load, i)->path, id_field ? id_field : "_id");
     os_advise(
         error,
         "load it with {\"id_field\":null}, which leaves %s an ordinary member (_id itself cannot be one), or "
@@ -149,12 +149,18 @@ static int without_ids(struct os_load *load, struct os_error *error) {
   return OS_OK;
 }
 
+int os_load_prepare_files(struct os_load *load, size_t from, struct os_error *error) {
+  int rc = compute_prefixes(load, from, error);
+  load->figures->files = (int64_t)load->to_load;
+  return rc ? rc : add_rows(load, from, error);
+}
+
 int os_load_step_prepare(struct os_load *load, struct os_error *error) {
   const struct os_load_request *request = load->request;
   snprintf(load->nonce, sizeof load->nonce, "%lld-%lld-%lld", (long long)load->job->number,
            (long long)load->session->pid, (long long)(os_clock_unix() * 1e6));
   int rc = load->no_ids ? without_ids(load, error) : OS_OK;
-  if (!rc) rc = compute_prefixes(load, error);
+  if (!rc) rc = compute_prefixes(load, 0, error);
   load->figures->files = (int64_t)load->to_load;
   if (rc || request->dry_run) return rc;
   if (load->target.to_create) rc = create_index(load, error);
@@ -163,7 +169,7 @@ int os_load_step_prepare(struct os_load *load, struct os_error *error) {
     rc = os_ledger_job_target(load->ledger, load->job->number, request->index, load->target.uuid,
                               request->path, error);
   if (!rc) rc = replace_changed(load, error);
-  if (!rc) rc = add_rows(load, error);
+  if (!rc) rc = add_rows(load, 0, error);
   if (!rc && request->tune_index && os_cluster_is_serverless(load->cluster))
     rc = os_job_audit(load->job, "prepare", "tune_index", "skip", false, error,
                       "a collection sets refresh and replicas by itself");

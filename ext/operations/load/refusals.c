@@ -91,7 +91,7 @@ static char *read_again(const struct os_source *source, uint64_t offset, size_t 
 /* Columns and types are not kept for very many files: then they are read from the file's head once more. */
 static void look_at_columns(struct os_load *load, uint32_t number) {
   struct os_load_file *file = &load->files[number];
-  struct os_source *source = &load->shared->list.sources[number];
+  struct os_source *source = os_load_source(load, number);
   struct os_head_facts facts;
   struct os_error ignored;
   struct os_buf head;
@@ -113,7 +113,7 @@ static void look_at_columns(struct os_load *load, uint32_t number) {
 /* How the record was read and how its action is made: enough to do both again. */
 static json_t *dialect(struct os_load *load, const struct os_refusal *refusal) {
   const struct os_load_request *request = load->request;
-  const struct os_source *source = &load->shared->list.sources[refusal->source];
+  const struct os_source *source = os_load_source(load, refusal->source);
   const struct os_load_file *file = &load->files[refusal->source];
   const struct os_parse_options *parse = &load->shared->parse;
   char delimiter[2] = {parse->delimiter, 0}, quote[2] = {parse->quote, 0};
@@ -162,7 +162,7 @@ static json_t *context_of(struct os_load *load, const struct os_refusal *refusal
 
 static int put_one(struct os_load *load, struct os_refusal *refusal, const json_t *standing,
                    struct os_error *error) {
-  const struct os_source *source = &load->shared->list.sources[refusal->source];
+  const struct os_source *source = os_load_source(load, refusal->source);
   json_t *context = context_of(load, refusal, standing);
   char *context_text = context ? os_json_text(context) : NULL;
   if (!refusal->raw && refusal->raw_len) refusal->raw = read_again(source, refusal->offset, refusal->raw_len);
@@ -209,7 +209,7 @@ int os_load_accept(struct os_load *load, const struct os_batch *batch, struct os
   int rc = OS_OK;
   for (size_t i = 0; i < batch->segment_count && !rc; i++) {
     const struct os_segment *segment = &batch->segments[i];
-    const struct os_source *source = &load->shared->list.sources[segment->source];
+    const struct os_source *source = os_load_source(load, segment->source);
     char fingerprint[OS_FINGERPRINT_TEXT];
     if (!source->has_digest) continue;
     os_fingerprint_text(source, fingerprint);

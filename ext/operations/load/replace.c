@@ -29,7 +29,7 @@ static int delete_all(struct os_load *load, const char *prefix, int64_t *deleted
 }
 
 int os_load_replace(struct os_load *load, size_t i, struct os_error *error) {
-  const struct os_source *source = &load->shared->list.sources[i];
+  const struct os_source *source = os_load_source(load, i);
   const struct os_load_file *file = &load->files[i];
   char prefix[OS_ID_PREFIX + 1];
   int64_t deleted = 0;

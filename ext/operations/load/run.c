@@ -35,6 +35,7 @@ struct keeper {
   struct os_load *load;
   struct os_pipeline *pipeline;
   struct file_state *files;
+  size_t file_count, file_cap;
   uint32_t *touched; /* files whose rows are to be written */
   size_t touched_count;
   bool in_order;     /* a file counts as acknowledged only when those before it are done; see is_held() */
@@ -115,10 +116,9 @@ static bool is_held(const struct keeper *keeper, uint32_t i) {
 
 /* The first file is done: the next is no longer held, nor are those behind it up to one that is not done. */
 static void let_follow(struct keeper *keeper) {
-  size_t count = keeper->load->shared->list.count;
-  const struct os_source *sources = keeper->load->shared->list.sources;
-  while (keeper->first_open < count &&
-         (sources[keeper->first_open].skip || os_ack_complete(&keeper->files[keeper->first_open].track)))
+  size_t count = keeper->file_count;
+  while (keeper->first_open < count && (os_load_source(keeper->load, keeper->first_open)->skip ||
+                                        os_ack_complete(&keeper->files[keeper->first_open].track)))
     if (++keeper->first_open < count && keeper->files[keeper->first_open].started > 0)
       touch(keeper, (uint32_t)keeper->first_open);
 }
@@ -126,7 +126,7 @@ static void let_follow(struct keeper *keeper) {
 static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error) {
   struct os_load *load = keeper->load;
   struct file_state *file = &keeper->files[i];
-  const struct os_source *source = &load->shared->list.sources[i];
+  const struct os_source *source = os_load_source(load, i);
   bool held = is_held(keeper, i), complete = !held && os_ack_complete(&file->track);
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE] = "";
   struct os_job_file row = {.job = load->job->number,
@@ -281,6 +281,53 @@ static void listen(struct keeper *keeper) {
     stop_for(keeper, &error, 0);
 }
 
+/* ---- files ---- */
+
+static bool make_room(struct keeper *keeper, size_t count) {
+  size_t cap = keeper->file_cap ? keeper->file_cap : 16;
+  while (cap < count)
+    cap *= 2;
+  if (cap == keeper->file_cap) return true;
+  struct file_state *files = os_realloc(keeper->files, cap * sizeof *files);
+  if (files) keeper->files = files;
+  uint32_t *touched = os_realloc(keeper->touched, cap * sizeof *touched);
+  if (touched) keeper->touched = touched;
+  if (files && touched) keeper->file_cap = cap;
+  return files && touched;
+}
+
+/* The files that the list has and the keeper does not know yet. */
+static int keep_files(struct keeper *keeper, struct os_error *error) {
+  struct os_load *load = keeper->load;
+  size_t count = load->shared->list.count;
+  if (!make_room(keeper, count)) return os_fail_nomem(error);
+  for (size_t i = keeper->file_count; i < count; i++) {
+    struct os_source *source = os_load_source(load, i);
+    keeper->files[i] = (struct file_state){0};
+    os_ack_init(&keeper->files[i].track, source->start_offset, source->start_line);
+    source->skip = load->files[i].action == OS_FILE_SKIP;
+    if (source->skip) continue;
+    bool direct = source->compression == OS_PLAIN && source->start_offset < source->size;
+    keeper->bytes_total += source->size - (direct ? source->start_offset : 0);
+  }
+  keeper->file_count = count;
+  return OS_OK;
+}
+
+/* Objects that were listed meanwhile. */
+static void take_more(struct keeper *keeper) {
+  struct os_error error;
+  size_t from = keeper->file_count;
+  if (!keeper->load->lister || keeper->stop.code) return;
+  os_error_clear(&error);
+  int rc = os_load_take_more(keeper->load, &error);
+  if (!rc) rc = keep_files(keeper, &error);
+  if (rc)
+    stop_for(keeper, &error, FAULT_GRACE);
+  else if (keeper->file_count > from || !keeper->load->lister)
+    os_pipeline_sources(keeper->pipeline, from, keeper->load->lister != NULL);
+}
+
 static void progress_state(struct keeper *keeper, struct os_progress_state *state) {
   struct os_load *load = keeper->load;
   struct os_pipeline_figures *live = os_pipeline_figures(keeper->pipeline);
@@ -292,7 +339,7 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
                                  .index = load->request->index,
                                  .files = load->figures->files,
                                  .files_done = load->figures->files_done,
-                                 .bytes_total = keeper->bytes_total,
+                                 .bytes_total = load->lister ? 0 : keeper->bytes_total, /* not known yet */
                                  .bytes_read = (uint64_t)(share * (double)atomic_load(&live->bytes_read)),
                                  .documents = done,
                                  .refused = (uint64_t)load->figures->documents_failed,
@@ -307,8 +354,9 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
 static void keep(struct keeper *keeper) {
   struct os_progress_state state;
   while (!os_pipeline_ended(keeper->pipeline)) {
-    struct os_batch *batch = os_pipeline_next(keeper->pipeline, 50);
+    struct os_batch *batch = os_pipeline_next(keeper->pipeline, keeper->load->lister ? 10 : 50);
     if (batch) take_batch(keeper, batch);
+    take_more(keeper);
     listen(keeper);
     if (keeper->stop.code && os_clock_monotonic() > keeper->stop_deadline) break;
     progress_state(keeper, &state);
@@ -357,8 +405,8 @@ static int start(struct keeper *keeper, struct os_error *error) {
                                         .index = request->index,
                                         .query = query,
                                         .parse = &load->shared->parse,
-                                        .sources = load->shared->list.sources,
-                                        .source_count = load->shared->list.count,
+                                        .sources = &load->shared->list,
+                                        .more_sources = load->lister != NULL,
                                         .op = effective_op(load),
                                         .id_required = load->mode == OS_MODE_UPSERT,
                                         .server_ids = load->server_ids,
@@ -383,32 +431,20 @@ static int start(struct keeper *keeper, struct os_error *error) {
 }
 
 static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_error *error) {
-  size_t count = load->shared->list.count;
   memset(keeper, 0, sizeof *keeper);
   keeper->load = load;
   keeper->free_since = os_clock_monotonic();
-  keeper->files = os_calloc(count, sizeof *keeper->files);
-  keeper->touched = os_calloc(count, sizeof *keeper->touched);
-  if (!keeper->files || !keeper->touched) return os_fail_nomem(error);
   keeper->in_order = load->shared->parse.id_field && effective_op(load) != OS_OP_CREATE;
   if (load->request->dry_run) {
     keeper->inspection = os_calloc(1, sizeof *keeper->inspection);
     if (!keeper->inspection) return os_fail_nomem(error);
     keeper->inspection->mapping = load->shared->mapping;
   }
-  for (size_t i = 0; i < count; i++) {
-    struct os_source *source = &load->shared->list.sources[i];
-    os_ack_init(&keeper->files[i].track, source->start_offset, source->start_line);
-    source->skip = load->files[i].action == OS_FILE_SKIP;
-    if (source->skip) continue;
-    bool direct = source->compression == OS_PLAIN && source->start_offset < source->size;
-    keeper->bytes_total += source->size - (direct ? source->start_offset : 0);
-  }
-  return OS_OK;
+  return keep_files(keeper, error);
 }
 
 static void keeper_free(struct keeper *keeper) {
-  for (size_t i = 0; keeper->files && i < keeper->load->shared->list.count; i++) {
+  for (size_t i = 0; keeper->files && i < keeper->file_count; i++) {
     os_ack_free(&keeper->files[i].track);
     os_free(keeper->files[i].error);
   }
@@ -419,11 +455,11 @@ static void keeper_free(struct keeper *keeper) {
 
 /* Files that could not be read to their end make the load an error, after everything else was loaded. */
 static int report_failed_files(struct keeper *keeper, struct os_error *error) {
-  size_t count = keeper->load->shared->list.count;
+  size_t count = keeper->file_count;
   for (size_t i = 0; i < count; i++) {
     if (!keeper->files[i].error) continue;
     *error = *keeper->files[i].error;
-    const char *path = keeper->load->shared->list.sources[i].path;
+    const char *path = os_load_source(keeper->load, i)->path;
     if (!strstr(error->text, path)) os_error_prefix(error, "%s", path);
     if (keeper->failed_files > 1)
       os_error_prefix(
@@ -460,6 +496,7 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
     os_pipeline_error(keeper.pipeline, error);
     if (error->code && !keeper.stop.code) keeper.stop = *error;
     os_error_clear(error);
+    os_load_end_list(load);
     if (!os_pipeline_release(keeper.pipeline, keeper.stop.code ? 0.05 : 1))
       os_session_abandon_net(load->session);
     if (keeper.stop.code) {

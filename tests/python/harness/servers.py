@@ -10,7 +10,8 @@ ROOT_ANSWER = (b'{"name":"x","cluster_name":"tiny","cluster_uuid":"u","version":
 
 
 class Listener:
-    """Counts the connections and requests that reach it. answer: (status, content type, body)."""
+    """Counts the connections and requests that reach it. answer: (status, content type, body), or with a mapping of further
+    headers, or a function of the handler that gives one."""
 
     def __init__(self, answer=(200, "application/json", ROOT_ANSWER), tls=None, silent=False):
         self.requests, self.connections, self.silent = [], 0, silent
@@ -30,10 +31,12 @@ class Listener:
                     outer.stopping.wait(60)
                     self.close_connection = True
                     return
-                status, kind, text = answer(self) if callable(answer) else answer
+                status, kind, text, *more = answer(self) if callable(answer) else answer
                 self.send_response(status)
                 self.send_header("content-type", kind)
                 self.send_header("content-length", str(len(text)))
+                for name, value in more[0].items() if more else ():
+                    self.send_header(name, value)
                 self.end_headers()
                 if self.command != "HEAD":
                     self.wfile.write(text)
@@ -45,6 +48,7 @@ class Listener:
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+            request_queue_size = 256  # connections that come at once
 
             def handle_error(self, request, address):
                 pass  # a client that refuses our certificate is what some tests want
