@@ -2,8 +2,9 @@
 **
 ** One pass over the bytes, no tree, no recursion: nesting is a bit a level. Strings are skimmed sixteen
 ** bytes at a time for the four things that matter in them (quote, backslash, control character, non-ASCII),
-** everything else is a jump on one byte. Blanks outside strings are dropped, because a `_bulk` body is
-** NDJSON and a line break inside a document would end its line. Calls base/ only.
+** top-level names are compared with those of the value before, everything else is a jump on one byte.
+** Blanks outside strings are dropped, because a `_bulk` body is NDJSON and a line break inside a document
+** would end its line. Calls base/ only.
 */
 #include "format/json_scan.h"
 #include <string.h>
@@ -19,10 +20,39 @@ struct output {      /* where the document is assembled once something had to go
   bool changed;
 };
 
+/* ---- names of the value before ---- */
+
+/* Records of one file mostly have the same members in the same order. A name that stands where it stood in the
+** value before was validated there, and is no pick: comparing its bytes is all there is to do. */
+
+static void forget_names(struct os_json_scan *scan) {
+  for (int i = 0; i < OS_JSON_NAMES + 2; i++)
+    scan->names[i].len = 0;
+}
+
+/* text: the name from quote to colon; len 0: nothing is to be remembered */
+static void remember_name(struct os_json_name *name, const char *text, size_t len) {
+  name->len = 0;
+  if (!len || len > sizeof name->text) return;
+  memset(name, 0, sizeof *name);
+  memcpy(name->text, text, len);
+  memset(name->mask, 0xff, len);
+  name->len = len;
+}
+
+/* sizeof name->text bytes can be read at p */
+static inline bool is_name(const struct os_json_name *name, const char *p) {
+  uint64_t word[2];
+  memcpy(word, p, sizeof word);
+  return (((word[0] ^ name->text[0]) & name->mask[0]) | ((word[1] ^ name->text[1]) & name->mask[1])) == 0 &&
+         name->len;
+}
+
 void os_json_scan_init(struct os_json_scan *scan) {
   scan->picks = 0;
   scan->pick_lengths = 0;
   scan->fault = OS_JSON_FINE;
+  forget_names(scan);
   os_buf_init(&scan->scratch, 0);
 }
 
@@ -41,6 +71,7 @@ int os_json_scan_pick(struct os_json_scan *scan, const char *name, bool cut) {
   if (scan->picks == OS_JSON_PICKS) return -1;
   scan->pick[scan->picks] = (struct os_json_pick){.name = name, .name_len = len, .cut = cut};
   scan->pick_lengths |= UINT64_C(1) << (len & 63);
+  forget_names(scan); /* one of them may be the new pick */
   return scan->picks++;
 }
 
@@ -215,7 +246,8 @@ static const char *skip_escape(struct os_json_scan *s, const char *p, const char
 }
 
 /* p stands behind the opening quote. Returns the closing one, or NULL with the fault set. */
-static inline const char *skip_string(struct os_json_scan *s, const char *p, const char *end) {
+__attribute__((always_inline)) static inline const char *skip_string(struct os_json_scan *s, const char *p,
+                                                                     const char *end) {
   const os_simd_vec quote = os_simd_splat('"'), slash = os_simd_splat('\\'), control = os_simd_splat(0x1f);
   while (LIKELY(p < end)) {
     os_simd_vec v = os_simd_load(p);
@@ -269,9 +301,9 @@ static inline const char *skip_number(struct os_json_scan *s, const char *p, con
 static inline const char *skip_word(struct os_json_scan *s, const char *p, const char *end, const char *word,
                                     size_t len) {
   size_t there = (size_t)(end - p) < len ? (size_t)(end - p) : len;
+  if (LIKELY(there == len && !memcmp(p, word, len))) return p + len; /* len is a constant: no call */
   if (memcmp(p, word, there)) return fail_at(s, OS_JSON_UNEXPECTED, p, "a value");
-  if (there < len) return fail_at(s, OS_JSON_MORE, end, "a value");
-  return p + len;
+  return fail_at(s, OS_JSON_MORE, end, "a value");
 }
 
 /* ---- output ---- */
@@ -299,10 +331,10 @@ static inline bool copy_piece(struct os_json_scan *s, struct output *out, const 
 
 /* Drop the blanks at p, if any. Returns the next byte, or NULL with the fault set: `expected` should follow.
  */
-static inline const char *drop_blanks(struct os_json_scan *s, struct output *out, const char *p,
-                                      const char *end, const char *expected) {
-  if (UNLIKELY(p >= end)) return fail_at(s, OS_JSON_MORE, end, expected);
-  if (LIKELY((unsigned char)*p > ' ') || !os_json_blank(*p)) return p;
+static const char *drop_blanks(struct os_json_scan *s, struct output *out, const char *p, const char *end,
+                               const char *expected) {
+  if (p >= end) return fail_at(s, OS_JSON_MORE, end, expected);
+  if (!os_json_blank(*p)) return p;
   if (UNLIKELY(!copy_piece(s, out, p))) return fail_at(s, OS_JSON_NOMEM, p, expected);
   do {
     if (*p == '\n') {
@@ -348,7 +380,8 @@ static void reset(struct os_json_scan *s, const char *p) {
 
 #define BLANKS(expected)                                                                                     \
   do {                                                                                                       \
-    if (!(p = drop_blanks(s, &out, p, end, expected))) return false;                                         \
+    if (UNLIKELY(p >= end || (unsigned char)*p <= ' ') && !(p = drop_blanks(s, &out, p, end, expected)))     \
+      return false;                                                                                          \
   } while (0)
 #define UNEXPECTED(expected) return (void)fail_at(s, OS_JSON_UNEXPECTED, p, expected), false
 
@@ -359,6 +392,7 @@ bool os_json_scan(struct os_json_scan *s, const char *p, const char *end) {
   size_t before_cut = 0;            /* scratch length to return to */
   size_t depth = 0;
   bool object = false;
+  struct os_json_name *name = s->names; /* the next one expected at depth 1 */
 
   if (p >= end) return (void)fail_at(s, OS_JSON_MORE, end, "a value"), false;
   reset(s, p);
@@ -369,20 +403,11 @@ value:
     p++;
     goto after_value;
   }
-  switch (*p) {
-  case '-':
-  case '0':
-  case '1':
-  case '2':
-  case '3':
-  case '4':
-  case '5':
-  case '6':
-  case '7':
-  case '8':
-  case '9':
+  if (is_digit(*p) || *p == '-') {
     if (!(p = skip_number(s, p, end))) return false;
-    break;
+    goto after_value;
+  }
+  switch (*p) {
   case '{':
   case '[':
     if (UNLIKELY(depth >= OS_JSON_DEPTH_MAX - 1)) {
@@ -411,7 +436,7 @@ value:
 
 after_value:
   if (!depth) goto done;
-  if (depth == 1 && pick) {
+  if (UNLIKELY(pick != NULL) && depth == 1) {
     note_pick(pick, picked, p);
     if (pick->cut) {
       pick = NULL;
@@ -430,9 +455,19 @@ after_value:
     }
     pick = NULL;
   }
-  if (LIKELY(object && end - p > 1 && p[0] == ',' && p[1] == '"')) { /* the usual case, in one go */
-    p++;
-    goto name;
+  if (LIKELY(end - p > 1)) { /* the usual cases, without blanks */
+    if (LIKELY(*p == ',')) {
+      if (!object && (unsigned char)p[1] > ' ') {
+        p++;
+        goto value;
+      }
+      if (object && p[1] == '"') {
+        p++;
+        goto name;
+      }
+    } else if (*p == (object ? '}' : ']')) {
+      goto close;
+    }
   }
   BLANKS(object ? "',' or '}'" : "',' or ']'");
   if (*p == ',') {
@@ -452,7 +487,19 @@ close:
   if (--depth) object = s->nesting[(depth - 1) >> 6] >> ((depth - 1) & 63) & 1;
   goto after_value;
 
-name : {
+name:
+  if (LIKELY(depth == 1 && end - p > (ptrdiff_t)sizeof name->text)) {
+    if (UNLIKELY(!is_name(name, p))) {
+      if (!is_name(name + 1, p)) goto other_name;
+      name++; /* a member was left out */
+    }
+    p += name++->len;
+    if (LIKELY((unsigned char)*p > ' ')) goto value;
+    BLANKS("a value");
+    goto value;
+  }
+
+other_name : {
   const char *key = p;
   s->escaped = false;
   if (!(p = skip_string(s, p + 1, end))) return false;
@@ -464,14 +511,18 @@ name : {
     before_cut = out.len;
     out.piece = key;
   }
-  if (LIKELY(end - p > 1 && p[0] == ':' && (unsigned char)p[1] > ' ')) {
+  if (LIKELY(p < end && *p == ':')) {
     p++;
+    if (depth == 1 && name < s->names + OS_JSON_NAMES) {
+      remember_name(name, key, pick ? 0 : (size_t)(p - key));
+      name++;
+    }
   } else {
     BLANKS("':'");
     if (*p != ':') UNEXPECTED("':'");
     p++;
-    BLANKS("a value");
   }
+  BLANKS("a value");
   if (depth == 1) picked = p;
   goto value;
 }

@@ -1,7 +1,8 @@
 /* json_scan.h - the strict splitter: validates one JSON value (RFC 8259, RFC 3629), says where it ends,
 ** hands it out on one line without blanks, and reads or cuts a few of its top-level members on the way.
 **
-** Pure and restartable: it keeps nothing of the input between calls. A value that needs no change is handed
+** Pure and restartable: what it keeps between calls are copies of the last value's member names, which make
+** the next scan faster and change nothing in what it finds. A value that needs no change is handed
 ** out as a slice of the input; one that does is assembled in `scratch`. OS_PAD bytes behind the input must
 ** be readable. Private to format/. One scan per thread; it is large (the nesting bits), so keep it on the
 ** heap.
@@ -15,6 +16,7 @@
 
 enum {
   OS_JSON_PICKS = 4,
+  OS_JSON_NAMES = 32,     /* top-level names that are remembered from one value to the next */
   OS_JSON_NESTING = 65536 /* levels that can be followed; from OS_JSON_DEPTH_MAX on a value is `too_deep` */
 };
 
@@ -51,6 +53,12 @@ struct os_json_pick { /* a top-level member to look for */
   size_t len;
 };
 
+struct os_json_name { /* a member's name as it stood in the value before: its quotes and the colon included */
+  uint64_t text[2];
+  uint64_t mask[2]; /* 0xff in the bytes that count */
+  size_t len;       /* 0: nothing is remembered here */
+};
+
 struct os_json_scan {
   struct os_json_pick pick[OS_JSON_PICKS]; /* the caller's, by os_json_scan_pick() */
   int picks;
@@ -69,7 +77,9 @@ struct os_json_scan {
   const char *at;       /* where the fault stands */
   const char *expected; /* what should stand there, to follow "where"; never NULL when there is a fault */
 
-  bool escaped;                           /* the last string holds a backslash */
+  struct os_json_name
+      names[OS_JSON_NAMES + 2];           /* in the order of the value before; the last two stay empty */
+  bool escaped;                           /* the last name read in full holds a backslash */
   uint64_t nesting[OS_JSON_NESTING / 64]; /* a bit a level: 1 is an object */
 };
 

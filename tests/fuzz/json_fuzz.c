@@ -3,6 +3,7 @@
 ** Of an input the first byte chooses options, the second the size of the windows; the rest is the file.
 ** Checked are:
 ** - the verdict on the text as one value is jansson's (but for limits that jansson alone has);
+** - a value is read behind another one as it is read alone;
 ** - records, rejects and error are the same in one window and in many;
 ** - ranges partition the file and raw is the file's bytes;
 ** - a document is its raw text without the id, as jansson understands both; scanned again it stays as it is.
@@ -65,6 +66,31 @@ static void check_verdict(struct os_json_scan *scan, const char *text, size_t le
   bool cut = memchr(text, '\0', len); /* jansson takes a NUL behind a number for the end of the text */
   MUST(ours || !tree || cut, "refused what jansson accepts");
   json_decref(tree);
+}
+
+/* ---- a value behind another one, whose names are remembered ---- */
+
+static void check_behind_another(struct os_json_scan *scan, const char *text, size_t len) {
+  const char *feed = memchr(text, '\n', len), *start = feed ? feed + 1 : text;
+  struct os_json_scan *first = malloc(sizeof *first);
+  os_json_scan_init(first);
+  char *before = padded(text, (size_t)(start - text), '0'),
+       *value = padded(start, len - (size_t)(start - text), '}');
+  const char *end = value + (len - (size_t)(start - text));
+  os_json_scan(scan, before, before + (start - text));
+  bool here = os_json_scan(scan, value, end), there = os_json_scan(first, value, end);
+  MUST(here == there && scan->fault == first->fault && scan->breaks == first->breaks,
+       "verdict behind another value");
+  if (here)
+    MUST(scan->end == first->end && scan->doc_len == first->doc_len &&
+             !memcmp(scan->doc, first->doc, scan->doc_len),
+         "document behind another value");
+  else
+    MUST(scan->at == first->at && !strcmp(scan->expected, first->expected), "fault behind another value");
+  os_json_scan_free(first);
+  free(first);
+  free(before);
+  free(value);
 }
 
 /* ---- the whole file ---- */
@@ -177,6 +203,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   w.scan = malloc(sizeof *w.scan);
   os_json_scan_init(w.scan);
   if (w.len <= 4096) check_verdict(w.scan, w.data, w.len);
+  if (w.len <= 4096) check_behind_another(w.scan, w.data, w.len);
   w.deep_checks = w.len <= 4096;
   w.id_field = options.id_field && strcmp(options.id_field, "@key") ? options.id_field : NULL;
   int code = walk(&w, format, &options, 0);

@@ -474,6 +474,118 @@ static void test_faults_name_their_byte(void **state) {
   }
 }
 
+/* ---- names remembered from the value before ---- */
+
+/* Scan the text with a scan that knows other values and with one that knows none: the same must come out. */
+static void assert_as_if_first(const char *text, size_t len) {
+  char *copy = padded(text, len, '"');
+  struct os_json_scan *first = malloc(sizeof *first);
+  os_json_scan_init(first);
+  for (int i = 0; i < scan->picks; i++)
+    os_json_scan_pick(first, scan->pick[i].name, scan->pick[i].cut);
+  bool good_here = os_json_scan(scan, copy, copy + len), good_there = os_json_scan(first, copy, copy + len);
+  assert_int_equal(good_here, good_there);
+  assert_int_equal(scan->fault, first->fault);
+  assert_int_equal(scan->breaks, first->breaks);
+  assert_int_equal(scan->too_deep, first->too_deep);
+  assert_ptr_equal(scan->last_break, first->last_break);
+  if (good_there) {
+    assert_ptr_equal(scan->end, first->end);
+    assert_int_equal(scan->kind, first->kind);
+    assert_int_equal(scan->doc_len, first->doc_len);
+    assert_memory_equal(scan->doc, first->doc, first->doc_len);
+  } else {
+    assert_ptr_equal(scan->at, first->at);
+    assert_string_equal(scan->expected, first->expected);
+  }
+  for (int i = 0; i < scan->picks && good_there; i++) {
+    assert_int_equal(scan->pick[i].times, first->pick[i].times);
+    assert_int_equal(scan->pick[i].kind, first->pick[i].kind);
+    assert_int_equal(scan->pick[i].len, first->pick[i].len);
+    assert_ptr_equal(scan->pick[i].text, first->pick[i].text);
+  }
+  os_json_scan_free(first);
+  free(first);
+  free(copy);
+}
+
+static void learn(const char *text) {
+  assert_true(accepts(text));
+}
+
+#define MEMBERS                                                                                              \
+  "{\"\":0,\"_id\":\"i\",\"a\":1,\"n\xc3\xa9m\":{\"a\":\"x\",\"b\":[1,{\"a\":2}]},"                          \
+  "\"thirteen char\":[],\"fourteen chars\":true,\"b\":\"y\\n\",\"q\\u0041\":null,\"end\":-1.5e3}"
+
+/* Every byte of a value whose names are known becomes every other byte, and the value is cut everywhere. */
+static void test_known_names_hide_no_fault(void **state) {
+  (void)state;
+  char text[] = MEMBERS;
+  size_t len = sizeof text - 1;
+  os_json_scan_pick(scan, "_id", true);
+  os_json_scan_pick(scan, "b", false);
+  for (size_t at = 0; at < len; at++) {
+    char was = text[at];
+    for (int byte = 0; byte < 256; byte++) {
+      text[at] = (char)byte;
+      learn(MEMBERS);
+      assert_as_if_first(text, len);
+    }
+    text[at] = was;
+    learn(MEMBERS);
+    assert_as_if_first(text, at);
+  }
+}
+
+/* Members left out, added, doubled, in another order, with blanks: two after each other, in every pair. */
+static void test_names_in_other_orders(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      MEMBERS,
+      "{}",
+      "{ }",
+      "[{\"a\":1}]",
+      "{\"a\":1,\"b\":2,\"c\":3,\"d\":{\"a\":1,\"b\":2}}",
+      "{\"a\":1,\"c\":3,\"d\":{\"b\":2,\"a\":1}}",
+      "{\"a\":1,\"d\":4,\"_id\":7}",
+      "{\"_id\":7,\"a\":1,\"b\":2,\"b\":3,\"_id\":8,\"c\":3}",
+      "{\"x\":0,\"a\":1,\"b\":2,\"c\":3,\"d\":4}",
+      "{\"b\":2,\"a\":1}",
+      "{\"a\" :1,\"b\": 2, \"c\":\n3,\"d\":\t4}",
+      "{\"a\":\n[ 1 ], \"b\":2}",
+      "{\"a\":1,\"b\"",
+      "{\"a\":1,\"b\":",
+      "{\"a\":1,\"b\":}",
+      "{\"a\":1,\"b\":2,}                    ",
+      "{\"a\":1,\"\\u0062\":2,\"c\":3}",
+      "{\"a\":1 \"b\":2,\"c\":3,\"d\":4444444444444444}",
+      "{\"a\":1,\"b\":2,\"c\":nul,\"d\":4444444444444444}",
+  };
+  static const size_t count = sizeof texts / sizeof *texts;
+  for (int picks = 0; picks < 3; picks++) {
+    for (size_t i = 0; i < count; i++)
+      for (size_t k = 0; k < count; k++) {
+        assert_as_if_first(texts[i], strlen(texts[i]));
+        assert_as_if_first(texts[k], strlen(texts[k]));
+      }
+    os_json_scan_pick(scan, picks ? "b" : "_id", !picks); /* a name that is known becomes one to look for */
+  }
+}
+
+/* More members than are remembered. */
+static void test_many_names(void **state) {
+  (void)state;
+  char text[4096];
+  size_t len = 0;
+  for (int i = 0; i < 3 * OS_JSON_NAMES; i++)
+    len += (size_t)snprintf(text + len, sizeof text - len, "%c\"n%d\":%d", i ? ',' : '{', i, i);
+  len += (size_t)snprintf(text + len, sizeof text - len, "}");
+  os_json_scan_pick(scan, "n50", true);
+  for (int i = 0; i < 3; i++)
+    assert_as_if_first(text, len);
+  assert_int_equal(scan->pick[0].times, 1);
+}
+
 static void test_decoded_length(void **state) {
   (void)state;
   assert_int_equal(os_json_decoded_len("abc", 3), 3);
@@ -495,6 +607,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_several_picks, open_scan, close_scan),
       cmocka_unit_test_setup_teardown(test_depth, open_scan, close_scan),
       cmocka_unit_test_setup_teardown(test_faults_name_their_byte, open_scan, close_scan),
+      cmocka_unit_test_setup_teardown(test_known_names_hide_no_fault, open_scan, close_scan),
+      cmocka_unit_test_setup_teardown(test_names_in_other_orders, open_scan, close_scan),
+      cmocka_unit_test_setup_teardown(test_many_names, open_scan, close_scan),
       cmocka_unit_test_setup_teardown(test_decoded_length, open_scan, close_scan),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
