@@ -79,6 +79,7 @@ static void reap(struct os_feeder *feeder, int timeout_ms) {
 /* An empty batch. OS_ERR_BUSY: a pusher must first take and return one; OS_ERR_CANCELLED: stopped. */
 static int acquire(struct os_feeder *feeder, struct os_batch **out) {
   struct os_pipeline *pipeline = feeder->pipeline;
+  if (feeder->gated) reap(feeder, 0); /* what came back last goes first: it is in the caches */
   while (!feeder->spare) {
     if (atomic_load(&pipeline->stop)) return OS_ERR_CANCELLED;
     reap(feeder, pipeline->pushing ? 0 : 100);
