@@ -5,12 +5,15 @@
 #include <string.h>
 #include "base/alloc.h"
 
+enum { NUMBER_BITS = 16, MOST_BATCHES = (1 << NUMBER_BITS) - 1 };
+
 void os_gate_init(struct os_id_gate *gate) {
   memset(gate, 0, sizeof *gate);
 }
 
 void os_gate_free(struct os_id_gate *gate) {
   os_free(gate->entries);
+  os_free(gate->batches);
   os_gate_init(gate);
 }
 
@@ -120,50 +123,77 @@ uint64_t os_gate_hash(const char *text, size_t len) {
 
 /* ---- the table ---- */
 
-static size_t slot_of(const struct os_id_gate *gate, uint64_t hash) {
-  size_t i = (size_t)hash & (gate->cap - 1);
-  while (gate->entries[i].hash && gate->entries[i].hash != hash)
+static inline size_t home_of(const struct os_id_gate *gate, uint64_t entry) {
+  return (size_t)(entry >> NUMBER_BITS) & (gate->cap - 1);
+}
+
+/* Where the id stands, or the free place where it would. `entry`: its hash, shifted, with any number. */
+static size_t slot_of(const struct os_id_gate *gate, uint64_t entry) {
+  size_t i = home_of(gate, entry);
+  while (gate->entries[i] && (gate->entries[i] ^ entry) >> NUMBER_BITS)
     i = (i + 1) & (gate->cap - 1);
   return i;
 }
 
+static inline struct os_batch *batch_of(const struct os_id_gate *gate, uint64_t entry) {
+  return entry ? gate->batches[(entry & MOST_BATCHES) - 1] : NULL;
+}
+
+/* The number of a batch, which gets one when it has none. 0: no memory. A pool has a few batches, and the one
+** that is being filled is asked for again and again. */
+static uint64_t number_of(struct os_id_gate *gate, struct os_batch *batch) {
+  if (gate->newest && gate->batches[gate->newest - 1] == batch) return gate->newest;
+  size_t i = 0;
+  while (i < gate->batch_count && gate->batches[i] != batch)
+    i++;
+  if (i == gate->batch_count) {
+    struct os_batch **more = NULL;
+    if (i < MOST_BATCHES) more = os_realloc(gate->batches, (i + 1) * sizeof *more);
+    if (!more) return 0;
+    gate->batches = more;
+    gate->batches[gate->batch_count++] = batch;
+  }
+  return gate->newest = i + 1;
+}
+
 struct os_batch *os_gate_find(const struct os_id_gate *gate, uint64_t hash) {
   if (!gate->count) return NULL;
-  return gate->entries[slot_of(gate, hash)].batch;
+  return batch_of(gate, gate->entries[slot_of(gate, hash << NUMBER_BITS)]);
 }
 
 static bool enlarge(struct os_id_gate *gate) {
-  struct os_id_gate bigger = {.cap = gate->cap ? gate->cap * 2 : 1024, .count = gate->count};
+  struct os_id_gate bigger = *gate;
+  bigger.cap = gate->cap ? gate->cap * 2 : 1024;
   bigger.entries = os_calloc(bigger.cap, sizeof *bigger.entries);
   if (!bigger.entries) return false;
   for (size_t i = 0; i < gate->cap; i++)
-    if (gate->entries[i].hash) bigger.entries[slot_of(&bigger, gate->entries[i].hash)] = gate->entries[i];
+    if (gate->entries[i]) bigger.entries[slot_of(&bigger, gate->entries[i])] = gate->entries[i];
   os_free(gate->entries);
   *gate = bigger;
   return true;
 }
 
 bool os_gate_put(struct os_id_gate *gate, uint64_t hash, struct os_batch *batch) {
-  if (gate->count * 2 >= gate->cap && !enlarge(gate)) return false;
-  struct os_gate_entry *entry = &gate->entries[slot_of(gate, hash)];
-  if (!entry->hash) gate->count++;
-  entry->hash = hash;
-  entry->batch = batch;
+  uint64_t number = number_of(gate, batch);
+  if (!number || (gate->count * 2 >= gate->cap && !enlarge(gate))) return false;
+  uint64_t entry = hash << NUMBER_BITS | number, *place = &gate->entries[slot_of(gate, entry)];
+  if (!*place) gate->count++;
+  *place = entry;
   return true;
 }
 
 void os_gate_release(struct os_id_gate *gate, uint64_t hash, const struct os_batch *batch) {
   if (!hash || !gate->count) return;
-  size_t hole = slot_of(gate, hash);
-  if (gate->entries[hole].hash != hash || gate->entries[hole].batch != batch) return;
+  size_t hole = slot_of(gate, hash << NUMBER_BITS);
+  if (batch_of(gate, gate->entries[hole]) != batch) return;
   gate->count--;
   /* close the gap, so that linear probing still finds what was pushed past it (Knuth 6.4, algorithm R) */
   for (size_t i = hole;;) {
-    gate->entries[hole] = (struct os_gate_entry){0, NULL};
+    gate->entries[hole] = 0;
     for (;;) {
       i = (i + 1) & (gate->cap - 1);
-      if (!gate->entries[i].hash) return;
-      size_t home = (size_t)gate->entries[i].hash & (gate->cap - 1);
+      if (!gate->entries[i]) return;
+      size_t home = home_of(gate, gate->entries[i]);
       bool stays = hole <= i ? (home > hole && home <= i) : (home > hole || home <= i);
       if (!stays) break;
     }

@@ -112,7 +112,7 @@ static void random_use(void **state) {
       os_gate_release(&gate, model[i].hash, &batches[b]);
   assert_int_equal(gate.count, 0);
   for (size_t i = 0; i < gate.cap; i++)
-    assert_int_equal(gate.entries[i].hash, 0);
+    assert_int_equal(gate.entries[i], 0);
   os_gate_free(&gate);
 }
 
