@@ -72,6 +72,7 @@ static void check_verdict(struct os_json_scan *scan, const char *text, size_t le
 
 static void check_behind_another(struct os_json_scan *scan, const char *text, size_t len) {
   const char *feed = memchr(text, '\n', len), *start = feed ? feed + 1 : text;
+  if (start == text + len) return;
   struct os_json_scan *first = malloc(sizeof *first);
   os_json_scan_init(first);
   char *before = padded(text, (size_t)(start - text), '0'),
