@@ -116,6 +116,27 @@ static void random_use(void **state) {
   os_gate_free(&gate);
 }
 
+/* More batches than one byte could number. */
+static void many_batches(void **state) {
+  (void)state;
+  enum { MANY = 300 };
+  static struct os_batch batches[MANY];
+  struct os_id_gate gate;
+  os_gate_init(&gate);
+  for (int round = 0; round < 2; round++)
+    for (uint64_t i = 0; i < MANY; i++)
+      assert_true(os_gate_put(&gate, UINT64_MAX - i, &batches[(i + (uint64_t)round) % MANY]));
+  assert_int_equal(gate.batch_count, MANY);
+  for (uint64_t i = 0; i < MANY; i++) {
+    os_gate_release(&gate, UINT64_MAX - i, &batches[i]); /* not the newest any more */
+    assert_ptr_equal(os_gate_find(&gate, UINT64_MAX - i), &batches[(i + 1) % MANY]);
+    os_gate_release(&gate, UINT64_MAX - i, &batches[(i + 1) % MANY]);
+    assert_null(os_gate_find(&gate, UINT64_MAX - i));
+  }
+  assert_int_equal(gate.count, 0);
+  os_gate_free(&gate);
+}
+
 static void no_memory_keeps_what_is_there(void **state) {
   (void)state;
   struct os_batch batch;
@@ -143,6 +164,7 @@ int main(void) {
       cmocka_unit_test(escaped_and_plain_ids_are_one),
       cmocka_unit_test(broken_escapes_stay_inside),
       cmocka_unit_test(random_use),
+      cmocka_unit_test(many_batches),
       cmocka_unit_test(no_memory_keeps_what_is_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
