@@ -533,7 +533,7 @@ static void test_known_names_hide_no_fault(void **state) {
     }
     text[at] = was;
     learn(MEMBERS);
-    assert_as_if_first(text, at);
+    assert_as_if_first(text, at + 1); /* of no bytes at all a scan says nothing but that it wants more */
   }
 }
 
