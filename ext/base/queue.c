@@ -39,7 +39,7 @@ void os_queue_push(struct os_queue *queue, struct os_queue_link *link) {
 /* With the lock held: until there is a link, or the queue is closed, or the time is up. */
 static void wait_for_link(struct os_queue *queue, int timeout_ms) {
   struct timespec until = os_cond_deadline(timeout_ms > 0 ? timeout_ms / 1000.0 : 0);
-  while (!queue->head && !queue->closed && timeout_ms != 0) {
+  while (!queue->head && !queue->closed && !queue->woken && timeout_ms != 0) {
     int failed = timeout_ms < 0 ? pthread_cond_wait(&queue->filled, &queue->lock)
                                 : pthread_cond_timedwait(&queue->filled, &queue->lock, &until);
     if (failed) return;
@@ -49,6 +49,7 @@ static void wait_for_link(struct os_queue *queue, int timeout_ms) {
 struct os_queue_link *os_queue_pop(struct os_queue *queue, int timeout_ms) {
   pthread_mutex_lock(&queue->lock);
   wait_for_link(queue, timeout_ms);
+  queue->woken = false;
   struct os_queue_link *link = queue->head;
   if (link) {
     queue->head = link->next;
@@ -58,6 +59,13 @@ struct os_queue_link *os_queue_pop(struct os_queue *queue, int timeout_ms) {
   }
   pthread_mutex_unlock(&queue->lock);
   return link;
+}
+
+void os_queue_wake(struct os_queue *queue) {
+  pthread_mutex_lock(&queue->lock);
+  queue->woken = true;
+  pthread_cond_signal(&queue->filled);
+  pthread_mutex_unlock(&queue->lock);
 }
 
 void os_queue_close(struct os_queue *queue) {

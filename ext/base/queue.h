@@ -19,6 +19,7 @@ struct os_queue {
   struct os_queue_link *head, *tail;
   size_t count;
   bool closed;
+  bool woken; /* the next pop that finds nothing does not wait */
 };
 
 int os_queue_init(struct os_queue *queue);     /* OS_OK or OS_ERR_NOMEM */
@@ -27,6 +28,7 @@ void os_queue_push(struct os_queue *queue, struct os_queue_link *link); /* also 
 /* The oldest link; NULL after timeout_ms without one (0: do not wait, < 0: for ever) or when the queue is
 ** closed and empty. */
 struct os_queue_link *os_queue_pop(struct os_queue *queue, int timeout_ms);
+void os_queue_wake(struct os_queue *queue);  /* one pop that waits, or the next one, ends without a link */
 void os_queue_close(struct os_queue *queue); /* wakes everybody */
 size_t os_queue_count(struct os_queue *queue);
 #endif

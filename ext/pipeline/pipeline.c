@@ -191,9 +191,9 @@ void os_pipeline_error(struct os_pipeline *pipeline, struct os_error *out) {
 static bool drain(struct os_pipeline *pipeline, double seconds) {
   double until = os_clock_monotonic() + seconds;
   for (;;) {
+    if (os_pipeline_ended(pipeline)) return true;
     struct os_batch *batch = os_pipeline_next(pipeline, 10);
     if (batch) os_pipeline_return(pipeline, batch);
-    if (os_pipeline_ended(pipeline)) return true;
     if (os_clock_monotonic() >= until) return false;
   }
 }

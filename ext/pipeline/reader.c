@@ -246,6 +246,7 @@ void *os_reader_main(void *arg) {
   os_buf_free(&window);
   pthread_mutex_lock(&pipeline->lock);
   atomic_fetch_sub(&pipeline->readers_running, 1);
+  os_queue_wake(&pipeline->settled); /* the keeper may have taken the last batch already */
   pthread_cond_broadcast(&pipeline->exited);
   pthread_mutex_unlock(&pipeline->lock);
   os_pipeline_unref(pipeline);

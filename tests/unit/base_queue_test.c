@@ -44,6 +44,34 @@ static void waits_as_long_as_told(void **state) {
   os_queue_destroy(&queue);
 }
 
+static void *wake(void *arg) {
+  os_clock_sleep_ms(30);
+  os_queue_wake(arg);
+  return NULL;
+}
+
+static void who_waits_can_be_woken(void **state) {
+  (void)state;
+  struct os_queue queue;
+  struct item item = {.number = 0};
+  pthread_t other;
+  assert_int_equal(os_queue_init(&queue), OS_OK);
+  double start = os_clock_monotonic();
+  assert_int_equal(pthread_create(&other, NULL, wake, &queue), 0);
+  assert_null(os_queue_pop(&queue, 5000));
+  pthread_join(other, NULL);
+  os_queue_wake(&queue); /* before anybody waits */
+  assert_null(os_queue_pop(&queue, 5000));
+  assert_true(os_clock_monotonic() - start < 4);
+  os_queue_wake(&queue);
+  os_queue_push(&queue, &item.link);
+  assert_ptr_equal(os_queue_pop(&queue, 0), &item.link); /* what is there comes all the same, */
+  start = os_clock_monotonic();
+  assert_null(os_queue_pop(&queue, 60)); /* and then nobody is woken any more */
+  assert_true(os_clock_monotonic() - start >= 0.059);
+  os_queue_destroy(&queue);
+}
+
 static void a_closed_queue_is_emptied_first(void **state) {
   (void)state;
   struct os_queue queue;
@@ -97,6 +125,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(first_in_first_out),
       cmocka_unit_test(waits_as_long_as_told),
+      cmocka_unit_test(who_waits_can_be_woken),
       cmocka_unit_test(a_closed_queue_is_emptied_first),
       cmocka_unit_test(nothing_is_lost_between_threads),
   };
