@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import hmac
 import http.client
+import os
 import re
 import ssl
 import urllib.parse
@@ -114,7 +115,10 @@ def s3_server(aws_servers):
 
 @pytest.fixture
 def s3(box, s3_server):
-    """A client, and the box with its settings."""
+    """A client, and the box with its settings. Its keys are others than those of the server that OS_TEST_SIGNED puts before the
+    node, and a box has one pair."""
+    if os.environ.get("OS_TEST_SIGNED"):
+        pytest.skip("the cluster is signed for with other keys than S3")
     at(box, s3_server.exports)
     return S3.of(s3_server.exports)
 
