@@ -20,12 +20,18 @@ int os_serverless_lacks(const char *what, struct os_error *error) {
   return os_fail(error, OS_ERR_NOT_FOUND, "a collection of OpenSearch Serverless has no %s", what);
 }
 
+double os_cluster_visible_in(const struct os_cluster *cluster, double written_at) {
+  double left = written_at + VISIBLE_WITHIN - os_clock_unix();
+  if (!os_cluster_is_serverless(cluster) || left < 0) return 0;
+  return left < VISIBLE_WITHIN ? left : VISIBLE_WITHIN;
+}
+
 int os_cluster_count_between(struct os_cluster *cluster, const char *name, int64_t least, int64_t most,
-                             int64_t *count, struct os_error *error) {
+                             bool may_fall, int64_t *count, struct os_error *error) {
   double until = os_clock_monotonic() + VISIBLE_WITHIN;
   for (;;) {
     int rc = os_cluster_count_all(cluster, name, count, error);
-    if (rc || (*count >= least && *count <= most)) return rc;
+    if (rc || (*count >= least && (*count <= most || !may_fall))) return rc;
     if (!os_cluster_is_serverless(cluster) || os_clock_monotonic() > until) return OS_OK;
     rc = os_cluster_wait(cluster, LOOK_EVERY, error);
     if (rc) return rc;

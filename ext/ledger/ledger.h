@@ -164,6 +164,10 @@ int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, co
 /* Does any earlier load of this index count: would the look-ups above and below find something? */
 int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                           bool *known, struct os_error *error);
+/* When the last load into the index (by name, or by UUID when it is not "") ended that did not count what it wrote;
+** seconds since 1970, 0: none. */
+int os_ledger_written_at(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
+                         double *when, struct os_error *error);
 /* An unfinished load of the same path argument and index (the newest), 0 when none. */
 int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                          const char *path, int64_t *job, struct os_error *error);

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "operations/cleanup/cleanup_int.h"
 #include "operations/health/health.h"
+#include "operations/visible.h"
 
 static int refuse(struct os_job *job, const char *check, const struct os_error *error) {
   return os_job_guard_failed(job, "cleanup", check, error);
@@ -70,7 +71,9 @@ static int guard_health(struct os_job *job, struct os_cluster *cluster, const ch
 /* *documents: -1 when the user may not count and allow_unverified was given. */
 static int count(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                  int64_t *documents, struct os_error *error) {
-  int rc = os_cluster_count_all(cluster, request->index, documents, error);
+  int rc = os_job_await_visible(job, cluster, "cleanup", request->index, "", error);
+  if (rc) return rc;
+  rc = os_cluster_count_all(cluster, request->index, documents, error);
   if (rc == OS_ERR_FORBIDDEN && request->allow_unverified) {
     char text[OS_ERROR_TEXT];
     snprintf(text, sizeof text, "%s", error->text);
@@ -87,10 +90,10 @@ static int count(struct os_job *job, struct os_cluster *cluster, const struct os
 int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
                            const struct os_cleanup_request *request, struct os_error *error) {
   int64_t left = 0;
-  int rc = os_cluster_count_between(cluster, request->index, 0, 0, &left, error);
+  int rc = os_cluster_count_between(cluster, request->index, 0, 0, true, &left, error);
   if (rc && rc != OS_ERR_INTERRUPTED) { /* a stumble is no verdict */
     os_error_clear(error);
-    rc = os_cluster_count_between(cluster, request->index, 0, 0, &left, error);
+    rc = os_cluster_count_between(cluster, request->index, 0, 0, true, &left, error);
   }
   if (rc == OS_ERR_FORBIDDEN && request->allow_unverified) {
     os_error_clear(error);

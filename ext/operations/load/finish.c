@@ -83,7 +83,7 @@ static int reconcile(struct os_load *load, struct os_error *error) {
   /* with the server's ids what went twice is there twice: before it can be seen the count looks right */
   int64_t doubles = load->server_ids ? load->unknown : 0;
   int rc = os_cluster_count_between(load->cluster, target->concrete, left + least + doubles,
-                                    left + most + doubles, &f->count_after, error);
+                                    left + most + doubles, load->deleted > 0, &f->count_after, error);
   if (rc) {
     if (rc == OS_ERR_INTERRUPTED) return rc;
     char why[OS_ERROR_TEXT];

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "operations/health/health.h"
 #include "operations/load/load.h"
+#include "operations/visible.h"
 
 static int audit(struct os_load *load, const char *check, const char *verdict, struct os_error *error,
                  const char *detail) {
@@ -158,7 +159,11 @@ static int count_documents(struct os_load *load, struct os_error *error) {
   os_error_clear(&ignored);
   target->stats_known =
       os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
-  int rc = load->request->dry_run ? OS_OK : os_cluster_refresh(load->cluster, target->concrete, error);
+  int rc = load->request->dry_run ? OS_OK
+                                  : os_job_await_visible(load->job, load->cluster, "guard",
+                                                         load->request->index, target->uuid, error);
+  if (rc) return rc;
+  if (!load->request->dry_run) rc = os_cluster_refresh(load->cluster, target->concrete, error);
   if (!rc) rc = os_cluster_count(load->cluster, target->concrete, NULL, &target->count_before, error);
   if (rc) {
     target->count_before = -1;

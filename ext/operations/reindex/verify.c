@@ -34,7 +34,8 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
   bounds(r, &least, &most);
   /* without ids what went twice is there twice: before it can be seen the count looks right */
   int64_t doubles = r->work.no_ids ? r->result->figures.unknown : 0;
-  if (!rc) rc = os_cluster_count_between(r->cluster, name, least + doubles, most + doubles, &count, error);
+  if (!rc)
+    rc = os_cluster_count_between(r->cluster, name, least + doubles, most + doubles, true, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
   r->result->target_documents = r->job->figures.count_after = count;
   if (count >= least && count <= most)

@@ -24,7 +24,7 @@ static int unverified(struct os_version *v, int rc, const char *check, int64_t *
 /* least: what a collection is waited for to find. */
 static int count(struct os_version *v, const char *index, int64_t least, int64_t *documents,
                  struct os_error *error) {
-  int rc = os_cluster_count_between(v->cluster, index, least, INT64_MAX, documents, error);
+  int rc = os_cluster_count_between(v->cluster, index, least, INT64_MAX, false, documents, error);
   return unverified(v, rc, "documents", documents, error);
 }
 
