@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fork.h"
+#include "base/thread.h"
 
 /* How long before their end keys are renewed: 15 minutes before, in the background, and from 10 minutes
 ** before, the new ones are waited for. These are botocore's figures. Keys that live for an hour or less
@@ -176,15 +177,11 @@ static void *fetch_thread(void *arg) {
   return NULL;
 }
 
-/* Inside the lock. Signals go to the host's threads. */
+/* Inside the lock. */
 static void start_fetch(struct os_credentials *credentials) {
-  sigset_t all, before;
   struct os_error fault;
   if (credentials->has_thread) pthread_join(credentials->thread, NULL); /* it has ended */
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&credentials->thread, NULL, fetch_thread, credentials);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  int failed = os_thread_start(&credentials->thread, fetch_thread, credentials);
   credentials->has_thread = credentials->fetching = !failed;
   if (!failed) return;
   os_fail(&fault, OS_ERR_INTERNAL, "a thread to fetch AWS keys cannot be started (error %d of the system)",

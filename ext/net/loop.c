@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fork.h"
+#include "base/thread.h"
 #include "net/transfer.h"
 
 enum {
@@ -368,16 +369,6 @@ static void *network_thread(void *arg) {
   return NULL;
 }
 
-/* Signals go to the threads of the host: a handler of its own must never run on ours. */
-static int start_thread(struct os_net *net) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&net->thread, NULL, network_thread, net);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  return failed;
-}
-
 /* Joins those whose thread has ended. True: none is left. */
 static bool reap_ended(void) {
   pthread_mutex_lock(&process_lock);
@@ -442,7 +433,7 @@ int os_net_new(struct os_net **out, struct os_log *log, struct os_error *error) 
   curl_multi_setopt(net->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
   curl_multi_setopt(net->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
   net->log = log ? os_log_ref(log) : NULL;
-  int failed = start_thread(net);
+  int failed = os_thread_start(&net->thread, network_thread, net);
   if (failed) {
     os_log_unref(net->log);
     curl_multi_cleanup(net->multi);

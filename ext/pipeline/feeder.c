@@ -373,8 +373,9 @@ int os_feeder_reject(void *ctx, const struct os_reject *reject) {
 
 void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
   feeder->source = source;
-  feeder->covered = os_source_at(feeder->pipeline->options.sources, source)->start_offset;
-  feeder->covered_line = os_source_at(feeder->pipeline->options.sources, source)->start_line;
+  const struct os_source *begun = os_source_at(feeder->pipeline->options.sources, source);
+  feeder->covered = begun->start_offset;
+  feeder->covered_line = begun->start_line;
 }
 
 int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take) {

@@ -11,11 +11,11 @@
 struct os_batch;
 
 struct os_id_gate {
-  uint64_t
-      *entries; /* open addressing, linear probing; 48 bits of the hash, then the batch's number; 0: free */
-  size_t cap, count; /* cap is a power of two */
-  struct os_batch *
-      *batches; /* number 1 is the first: eight bytes an id instead of sixteen stay in the caches */
+  /* Open addressing, linear probing: 48 bits of the hash, then the batch's number; 0: free. Numbers instead of
+  ** pointers, so that an id takes eight bytes and more of them stay in the caches. */
+  uint64_t *entries;
+  size_t cap, count;          /* cap is a power of two */
+  struct os_batch **batches;  /* number 1 is the first */
   size_t batch_count, newest; /* newest: number of the batch that was put last; 0: none */
 };
 

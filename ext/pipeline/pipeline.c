@@ -1,10 +1,10 @@
 /* pipeline.c - start, stop, and the keeper's side of a pipeline; see pipeline.h. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/cond.h"
+#include "base/thread.h"
 #include "pipeline/pipeline_int.h"
 
 enum { SPARE_BATCHES = 3 /* one being filled, one parked, one with the keeper */ };
@@ -65,19 +65,15 @@ static int make_pool(struct os_pipeline *pipeline) {
   return OS_OK;
 }
 
-/* Readers block every signal: those are the host's business. */
 static int start_readers(struct os_pipeline *pipeline, struct os_error *error) {
   int readers = pipeline->options.readers < 1 ? 1 : pipeline->options.readers;
-  sigset_t all, before;
   int rc = OS_OK;
   pipeline->threads = os_calloc((size_t)readers, sizeof *pipeline->threads);
   if (!pipeline->threads) return os_fail_nomem(error);
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   for (int i = 0; i < readers; i++) {
     os_pipeline_ref(pipeline);
     atomic_fetch_add(&pipeline->readers_running, 1);
-    int failed = pthread_create(&pipeline->threads[i], NULL, os_reader_main, pipeline);
+    int failed = os_thread_start(&pipeline->threads[i], os_reader_main, pipeline);
     if (!failed) {
       pipeline->thread_count++;
       continue;
@@ -88,7 +84,6 @@ static int start_readers(struct os_pipeline *pipeline, struct os_error *error) {
       rc = os_fail(error, OS_ERR_INTERNAL, "cannot start a reader thread: %s", strerror(failed));
     break;
   }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
   return rc;
 }
 

@@ -8,8 +8,7 @@
 
 /* The place behind the last source; NULL: no memory. */
 static struct os_source *next_place(struct os_source_list *list) {
-  size_t nth = list->count / OS_SOURCE_FIRST + 1;
-  int part = 63 - __builtin_clzll((unsigned long long)nth);
+  int part = os_source_part(list->count);
   if (!list->parts[part])
     list->parts[part] = os_malloc(((size_t)OS_SOURCE_FIRST << part) * sizeof **list->parts);
   return list->parts[part] ? os_source_at(list, list->count) : NULL;

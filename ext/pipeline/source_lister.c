@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/cond.h"
+#include "base/thread.h"
 #include "pipeline/source_build.h"
 
 static const double PROBE_SECONDS = 0.05;
@@ -88,11 +89,7 @@ static int copy_urls(struct os_source_lister *lister, const char *const *urls, s
 }
 
 static int start_thread(struct os_source_lister *lister, struct os_error *error) {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  int failed = pthread_create(&lister->thread, NULL, list_all, lister);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  int failed = os_thread_start(&lister->thread, list_all, lister);
   if (!failed) return OS_OK;
   os_fail(error, OS_ERR_INTERNAL, "a thread that lists objects cannot be started: %s", strerror(failed));
   return os_advise(error, "the limit on threads or memory may be reached: see ulimit -u and -v");

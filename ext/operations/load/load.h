@@ -116,10 +116,9 @@ struct os_load { /* one load under way; parts are filled step by step */
   struct os_cluster *cluster;
   struct os_ledger *ledger;
   struct os_load_shared *shared;
-  struct os_load_file *files; /* beside the sources of shared->list; owned */
-  size_t file_cap;            /* room for so many; what is not used is zero */
-  struct os_source_lister
-      *lister; /* of objects that are still being listed; NULL: the list is whole. Owned */
+  struct os_load_file *files;      /* beside the sources of shared->list; owned */
+  size_t file_cap;                 /* room for so many; what is not used is zero */
+  struct os_source_lister *lister; /* of objects that are still to come; NULL: the list is whole. Owned */
   struct os_load_target target;
   enum os_load_mode mode; /* decided */
   char mode_why[512];

@@ -98,19 +98,17 @@ int os_load_audit_files(struct os_load *load, struct os_error *error) {
   return os_job_audit(load->job, "plan", "sources", "pass", false, error,
                       "%s %s, %s bytes, %s readable, headers fit%s", count,
                       load->shared->list.count == 1 ? "file" : "files", bytes, looked_at(load, seen),
-                      load->lister ? "; the list goes on while they are loaded" : "");
+                      load->lister ? "; the list goes on" : "");
 }
 
-/* So many more objects, or as many as there are. */
-static int take_until(struct os_load *load, size_t most, const struct os_probe *probe,
+/* Objects until the list has so many, or as many as there are. */
+static int take_until(struct os_load *load, size_t wanted, const struct os_probe *probe,
                       struct os_error *error) {
-  size_t wanted = load->shared->list.count;
-  wanted = most < SIZE_MAX - wanted ? wanted + most : SIZE_MAX;
+  struct os_source_list *list = &load->shared->list;
   bool ended = !load->lister;
   int rc = OS_OK;
-  while (!rc && !ended && load->shared->list.count < wanted)
-    rc = os_source_lister_take(load->lister, &load->shared->list, wanted - load->shared->list.count, probe,
-                               &ended, error);
+  while (!rc && !ended && list->count < wanted)
+    rc = os_source_lister_take(load->lister, list, wanted - list->count, probe, &ended, error);
   if (ended) os_load_end_list(load);
   return rc;
 }
@@ -126,7 +124,7 @@ int os_load_step_plan(struct os_load *load, struct os_error *error) {
   struct os_source_s3 s3 = {.open = open_aws, .ctx = load->session, .options = load->request->s3};
   int rc = os_source_list_build(&load->shared->list, load->request->path, &s3, &probe,
                                 load->request->dry_run ? NULL : &load->lister, error);
-  if (!rc) rc = take_until(load, LOOKED_AT, &probe, error);
+  if (!rc) rc = take_until(load, load->shared->list.count + LOOKED_AT, &probe, error);
   if (!rc) rc = os_load_plan_files(load, 0, error);
   return end_plan(load, rc, error);
 }

@@ -283,10 +283,9 @@ static void listen(struct keeper *keeper) {
 
 /* ---- files ---- */
 
-static bool make_room(struct keeper *keeper, size_t count) {
-  size_t cap = keeper->file_cap ? keeper->file_cap : 16;
-  while (cap < count)
-    cap *= 2;
+/* As much as the load has for its files. */
+static bool make_room(struct keeper *keeper) {
+  size_t cap = keeper->load->file_cap;
   if (cap == keeper->file_cap) return true;
   struct file_state *files = os_realloc(keeper->files, cap * sizeof *files);
   if (files) keeper->files = files;
@@ -300,7 +299,7 @@ static bool make_room(struct keeper *keeper, size_t count) {
 static int keep_files(struct keeper *keeper, struct os_error *error) {
   struct os_load *load = keeper->load;
   size_t count = load->shared->list.count;
-  if (!make_room(keeper, count)) return os_fail_nomem(error);
+  if (!make_room(keeper)) return os_fail_nomem(error);
   for (size_t i = keeper->file_count; i < count; i++) {
     struct os_source *source = os_load_source(load, i);
     keeper->files[i] = (struct file_state){0};
