@@ -13,41 +13,25 @@
 #include "operations/load/load.h"
 #include "operations/load/inspect.h"
 #include "operations/load/letters.h"
+#include "operations/load/places.h"
 #include "operations/load/recognise.h"
 #include "operations/load/refusals.h"
 #include "operations/progress.h"
-#include "pipeline/ack_track.h"
 #include "pipeline/pipeline.h"
 
 static const double CONTROL_EVERY = 0.25;          /* seconds between looks at what others ask */
 static const double GRACE = 0.3, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
 enum { JUDGED_FROM = 10000 /* records before a share of refusals means something */ };
 
-struct file_state {
-  struct os_ack_track track;
-  int64_t documents, failed;
-  double started;
-  bool dirty, done;
-  struct os_error *error; /* why it could not be read to its end; owned */
-};
-
 struct keeper {
   struct os_load *load;
   struct os_pipeline *pipeline;
-  struct file_state *files;
-  size_t file_count, file_cap;
-  uint32_t *touched; /* files whose rows are to be written */
-  size_t touched_count;
-  bool in_order;     /* a file counts as acknowledged only when those before it are done; see is_held() */
-  size_t first_open; /* in_order: the first file that is not done */
+  struct os_load_places places;
   struct os_progress_meter meter;
-  uint64_t bytes_total;
   double next_control;
-  double free_since; /* when the reader could turn to the next file: its time is counted from there */
   bool paused;
   struct os_error stop; /* code != 0: the load ends early for this */
   double stop_deadline;
-  size_t failed_files;
   struct os_inspection *inspection; /* dry run; owned */
   bool left_behind;                 /* threads of the pipeline did not end in time */
 };
@@ -81,85 +65,6 @@ static void add_figures(struct keeper *keeper, const struct os_batch *batch) {
   keeper->load->unknown += (int64_t)batch->unknown;
 }
 
-static void touch(struct keeper *keeper, uint32_t i) {
-  if (keeper->files[i].dirty) return;
-  keeper->files[i].dirty = true;
-  keeper->touched[keeper->touched_count++] = i;
-}
-
-static int take_segments(struct keeper *keeper, struct os_batch *batch, struct os_error *error) {
-  for (size_t i = 0; i < batch->segment_count; i++) {
-    struct os_segment *segment = &batch->segments[i];
-    struct file_state *file = &keeper->files[segment->source];
-    if (file->started <= 0) file->started = keeper->free_since;
-    if (!os_ack_add(&file->track, segment->from, segment->to, segment->line)) return os_fail_nomem(error);
-    file->documents += (int64_t)segment->records;
-    keeper->load->figures->documents_read += (int64_t)segment->records;
-    if (segment->eof) {
-      os_ack_eof(&file->track, segment->to);
-      file->error = segment->error;
-      segment->error = NULL;
-    }
-    touch(keeper, segment->source);
-  }
-  for (size_t i = 0; i < batch->refusal_count; i++)
-    keeper->files[batch->refusals[i].source].failed++;
-  return OS_OK;
-}
-
-/* Must what is known of this file be kept back? A later load goes on in an earlier file at the first record
-** without an outcome and sends all behind it again. For one id the last record wins, so the later files must
-** come again, too: what was sent again would have come over theirs. */
-static bool is_held(const struct keeper *keeper, uint32_t i) {
-  return keeper->in_order && i > keeper->first_open;
-}
-
-/* The first file is done: the next is no longer held, nor are those behind it up to one that is not done. */
-static void let_follow(struct keeper *keeper) {
-  size_t count = keeper->file_count;
-  while (keeper->first_open < count && (os_load_source(keeper->load, keeper->first_open)->skip ||
-                                        os_ack_complete(&keeper->files[keeper->first_open].track)))
-    if (++keeper->first_open < count && keeper->files[keeper->first_open].started > 0)
-      touch(keeper, (uint32_t)keeper->first_open);
-}
-
-static int write_file(struct keeper *keeper, uint32_t i, struct os_error *error) {
-  struct os_load *load = keeper->load;
-  struct file_state *file = &keeper->files[i];
-  const struct os_source *source = os_load_source(load, i);
-  bool held = is_held(keeper, i), complete = !held && os_ack_complete(&file->track);
-  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE] = "";
-  struct os_job_file row = {.job = load->job->number,
-                            .status = "running",
-                            .byte_offset = (int64_t)(held ? source->start_offset : file->track.offset),
-                            .line = (int64_t)(held ? source->start_line : file->track.line),
-                            .documents = file->documents,
-                            .failed = file->failed,
-                            .seconds = os_clock_monotonic() - file->started};
-  if (complete && !file->done) {
-    file->done = true;
-    load->figures->files_done++;
-    keeper->free_since = os_clock_monotonic();
-    if (file->error) keeper->failed_files++;
-  }
-  if (complete) row.status = file->error ? "failed" : file->failed ? "partial" : "success";
-  if (complete && file->error) {
-    os_error_sentence(file->error, sentence, sizeof sentence);
-    row.error = sentence;
-  }
-  file->dirty = false;
-  return load->request->dry_run ? OS_OK : os_ledger_file_progress(load->ledger, source->tag, &row, error);
-}
-
-static int write_touched(struct keeper *keeper, struct os_error *error) {
-  int rc = OS_OK;
-  if (keeper->in_order) let_follow(keeper);
-  for (size_t i = 0; i < keeper->touched_count && !rc; i++)
-    rc = write_file(keeper, keeper->touched[i], error);
-  keeper->touched_count = 0;
-  return rc;
-}
-
 static void live_figures(struct keeper *keeper) {
   struct os_pipeline_figures *live = os_pipeline_figures(keeper->pipeline);
   keeper->load->figures->bytes_read = (int64_t)atomic_load(&live->bytes_read);
@@ -176,8 +81,8 @@ static int acknowledge(struct keeper *keeper, struct os_batch *batch, struct os_
   if (!rc && !load->request->dry_run) rc = os_load_put_refusals(load, batch, standing, error);
   add_figures(keeper, batch);
   if (!rc && batch->finished && !load->request->dry_run) rc = os_load_accept(load, batch, error);
-  if (!rc && batch->finished) rc = take_segments(keeper, batch, error);
-  if (!rc) rc = write_touched(keeper, error);
+  if (!rc && batch->finished) rc = os_load_places_settle(&keeper->places, batch, error);
+  if (!rc) rc = os_load_places_write(&keeper->places, error);
   live_figures(keeper);
   if (!rc) rc = os_ledger_job_progress(load->ledger, load->job->number, load->figures, error);
   if (!rc)
@@ -281,49 +186,19 @@ static void listen(struct keeper *keeper) {
     stop_for(keeper, &error, 0);
 }
 
-/* ---- files ---- */
-
-/* As much as the load has for its files. */
-static bool make_room(struct keeper *keeper) {
-  size_t cap = keeper->load->file_cap;
-  if (cap == keeper->file_cap) return true;
-  struct file_state *files = os_realloc(keeper->files, cap * sizeof *files);
-  if (files) keeper->files = files;
-  uint32_t *touched = os_realloc(keeper->touched, cap * sizeof *touched);
-  if (touched) keeper->touched = touched;
-  if (files && touched) keeper->file_cap = cap;
-  return files && touched;
-}
-
-/* The files that the list has and the keeper does not know yet. */
-static int keep_files(struct keeper *keeper, struct os_error *error) {
-  struct os_load *load = keeper->load;
-  size_t count = load->shared->list.count;
-  if (!make_room(keeper)) return os_fail_nomem(error);
-  for (size_t i = keeper->file_count; i < count; i++) {
-    struct os_source *source = os_load_source(load, i);
-    keeper->files[i] = (struct file_state){0};
-    os_ack_init(&keeper->files[i].track, source->start_offset, source->start_line);
-    source->skip = load->files[i].action == OS_FILE_SKIP;
-    if (source->skip) continue;
-    bool direct = source->compression == OS_PLAIN && source->start_offset < source->size;
-    keeper->bytes_total += source->size - (direct ? source->start_offset : 0);
-  }
-  keeper->file_count = count;
-  return OS_OK;
-}
+/* ---- more files, and how far all is ---- */
 
 /* Objects that were listed meanwhile. */
 static void take_more(struct keeper *keeper) {
   struct os_error error;
-  size_t from = keeper->file_count;
+  size_t from = keeper->places.count;
   if (!keeper->load->lister || keeper->stop.code) return;
   os_error_clear(&error);
   int rc = os_load_take_more(keeper->load, &error);
-  if (!rc) rc = keep_files(keeper, &error);
+  if (!rc) rc = os_load_places_grow(&keeper->places, &error);
   if (rc)
     stop_for(keeper, &error, FAULT_GRACE);
-  else if (keeper->file_count > from || !keeper->load->lister)
+  else if (keeper->places.count > from || !keeper->load->lister)
     os_pipeline_sources(keeper->pipeline, from, keeper->load->lister != NULL);
 }
 
@@ -333,19 +208,19 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
   uint64_t parsed = atomic_load(&live->records_read), done = (uint64_t)load->figures->documents_read;
   /* readers run ahead by what the batches hold: bytes are shown in the proportion of what is acknowledged */
   double share = parsed > done ? (double)done / (double)parsed : 1;
-  *state =
-      (struct os_progress_state){.job = load->job->number,
-                                 .index = load->request->index,
-                                 .files = load->figures->files,
-                                 .files_done = load->figures->files_done,
-                                 .bytes_total = load->lister ? 0 : keeper->bytes_total, /* not known yet */
-                                 .bytes_read = (uint64_t)(share * (double)atomic_load(&live->bytes_read)),
-                                 .documents = done,
-                                 .refused = (uint64_t)load->figures->documents_failed,
-                                 .retries = atomic_load(&live->retries),
-                                 .in_flight = atomic_load(&live->in_flight),
-                                 .window = atomic_load(&live->window),
-                                 .paused = keeper->paused};
+  *state = (struct os_progress_state){
+      .job = load->job->number,
+      .index = load->request->index,
+      .files = load->figures->files,
+      .files_done = load->figures->files_done,
+      .bytes_total = load->lister ? 0 : keeper->places.bytes_total, /* not known yet */
+      .bytes_read = (uint64_t)(share * (double)atomic_load(&live->bytes_read)),
+      .documents = done,
+      .refused = (uint64_t)load->figures->documents_failed,
+      .retries = atomic_load(&live->retries),
+      .in_flight = atomic_load(&live->in_flight),
+      .window = atomic_load(&live->window),
+      .paused = keeper->paused};
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -432,46 +307,19 @@ static int start(struct keeper *keeper, struct os_error *error) {
 static int keeper_init(struct keeper *keeper, struct os_load *load, struct os_error *error) {
   memset(keeper, 0, sizeof *keeper);
   keeper->load = load;
-  keeper->free_since = os_clock_monotonic();
-  keeper->in_order = load->shared->parse.id_field && effective_op(load) != OS_OP_CREATE;
+  os_load_places_begin(&keeper->places, load,
+                       load->shared->parse.id_field && effective_op(load) != OS_OP_CREATE);
   if (load->request->dry_run) {
     keeper->inspection = os_calloc(1, sizeof *keeper->inspection);
     if (!keeper->inspection) return os_fail_nomem(error);
     keeper->inspection->mapping = load->shared->mapping;
   }
-  return keep_files(keeper, error);
+  return os_load_places_grow(&keeper->places, error);
 }
 
 static void keeper_free(struct keeper *keeper) {
-  for (size_t i = 0; keeper->files && i < keeper->file_count; i++) {
-    os_ack_free(&keeper->files[i].track);
-    os_free(keeper->files[i].error);
-  }
-  os_free(keeper->files);
-  os_free(keeper->touched);
+  os_load_places_free(&keeper->places);
   if (!keeper->left_behind) os_free(keeper->inspection); /* else a reader may still look; it is small */
-}
-
-/* Files that could not be read to their end make the load an error, after everything else was loaded. */
-static int report_failed_files(struct keeper *keeper, struct os_error *error) {
-  size_t count = keeper->file_count;
-  for (size_t i = 0; i < count; i++) {
-    if (!keeper->files[i].error) continue;
-    *error = *keeper->files[i].error;
-    const char *path = os_load_source(keeper->load, i)->path;
-    if (!strstr(error->text, path)) os_error_prefix(error, "%s", path);
-    if (keeper->failed_files > 1)
-      os_error_prefix(
-          error, "%zu of %zu files could not be read to their end; the first: ", keeper->failed_files, count);
-    int64_t there = keeper->load->figures->documents_created + keeper->load->figures->documents_updated;
-    if (!error->advice[0])
-      os_advise(error,
-                "%lld records of this load are in the index; mend the file, then load it with mode resume "
-                "and on_changed replace",
-                (long long)there);
-    return (int)error->code;
-  }
-  return OS_OK;
 }
 
 /* Whatever stopped the load: what was acknowledged is recorded, and the message says how to go on. */
@@ -505,7 +353,7 @@ int os_load_step_run(struct os_load *load, struct os_error *error) {
     } else {
       if (keeper.inspection) rc = os_load_inspect_report(load, keeper.inspection, error);
       if (keeper.inspection) load->unfit = (int64_t)keeper.inspection->unfit;
-      if (!rc) rc = report_failed_files(&keeper, error);
+      if (!rc) rc = os_load_places_report(&keeper.places, error);
     }
   }
   keeper_free(&keeper);

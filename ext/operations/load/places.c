@@ -1,0 +1,153 @@
+/* places.c - see places.h. */
+#include "operations/load/places.h"
+#include <string.h>
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "pipeline/ack_track.h"
+
+struct os_load_place {
+  struct os_ack_track track;
+  int64_t documents, failed;
+  double started;
+  bool dirty, done;
+  struct os_error *error; /* why it could not be read to its end; owned */
+};
+
+void os_load_places_begin(struct os_load_places *places, struct os_load *load, bool in_order) {
+  *places = (struct os_load_places){.load = load, .in_order = in_order, .free_since = os_clock_monotonic()};
+}
+
+void os_load_places_free(struct os_load_places *places) {
+  for (size_t i = 0; i < places->count; i++) {
+    os_ack_free(&places->files[i].track);
+    os_free(places->files[i].error);
+  }
+  os_free(places->files);
+  os_free(places->touched);
+}
+
+/* As much as the load has for its files. */
+static bool make_room(struct os_load_places *places, size_t count) {
+  if (count <= places->cap) return true;
+  size_t cap = places->load->file_cap;
+  struct os_load_place *files = os_realloc(places->files, cap * sizeof *files);
+  if (files) places->files = files;
+  uint32_t *touched = os_realloc(places->touched, cap * sizeof *touched);
+  if (touched) places->touched = touched;
+  if (files && touched) places->cap = cap;
+  return files && touched;
+}
+
+int os_load_places_grow(struct os_load_places *places, struct os_error *error) {
+  struct os_load *load = places->load;
+  size_t count = load->shared->list.count;
+  if (!make_room(places, count)) return os_fail_nomem(error);
+  for (size_t i = places->count; i < count; i++) {
+    struct os_source *source = os_load_source(load, i);
+    places->files[i] = (struct os_load_place){0};
+    os_ack_init(&places->files[i].track, source->start_offset, source->start_line);
+    source->skip = load->files[i].action == OS_FILE_SKIP;
+    if (source->skip) continue;
+    bool direct = source->compression == OS_PLAIN && source->start_offset < source->size;
+    places->bytes_total += source->size - (direct ? source->start_offset : 0);
+  }
+  places->count = count;
+  return OS_OK;
+}
+
+static void touch(struct os_load_places *places, uint32_t i) {
+  if (places->files[i].dirty) return;
+  places->files[i].dirty = true;
+  places->touched[places->touched_count++] = i;
+}
+
+int os_load_places_settle(struct os_load_places *places, struct os_batch *batch, struct os_error *error) {
+  for (size_t i = 0; i < batch->segment_count; i++) {
+    struct os_segment *segment = &batch->segments[i];
+    struct os_load_place *file = &places->files[segment->source];
+    if (file->started <= 0) file->started = places->free_since;
+    if (!os_ack_add(&file->track, segment->from, segment->to, segment->line)) return os_fail_nomem(error);
+    file->documents += (int64_t)segment->records;
+    places->load->figures->documents_read += (int64_t)segment->records;
+    if (segment->eof) {
+      os_ack_eof(&file->track, segment->to);
+      file->error = segment->error;
+      segment->error = NULL;
+    }
+    touch(places, segment->source);
+  }
+  for (size_t i = 0; i < batch->refusal_count; i++)
+    places->files[batch->refusals[i].source].failed++;
+  return OS_OK;
+}
+
+/* Must what is known of this file be kept back? */
+static bool is_held(const struct os_load_places *places, uint32_t i) {
+  return places->in_order && i > places->first_open;
+}
+
+/* The first file is done: the next is no longer held, nor are those behind it up to one that is not done. */
+static void let_follow(struct os_load_places *places) {
+  size_t count = places->count;
+  while (places->first_open < count && (os_load_source(places->load, places->first_open)->skip ||
+                                        os_ack_complete(&places->files[places->first_open].track)))
+    if (++places->first_open < count && places->files[places->first_open].started > 0)
+      touch(places, (uint32_t)places->first_open);
+}
+
+static int write_file(struct os_load_places *places, uint32_t i, struct os_error *error) {
+  struct os_load *load = places->load;
+  struct os_load_place *file = &places->files[i];
+  const struct os_source *source = os_load_source(load, i);
+  bool held = is_held(places, i), complete = !held && os_ack_complete(&file->track);
+  char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE] = "";
+  struct os_job_file row = {.job = load->job->number,
+                            .status = "running",
+                            .byte_offset = (int64_t)(held ? source->start_offset : file->track.offset),
+                            .line = (int64_t)(held ? source->start_line : file->track.line),
+                            .documents = file->documents,
+                            .failed = file->failed,
+                            .seconds = os_clock_monotonic() - file->started};
+  if (complete && !file->done) {
+    file->done = true;
+    load->figures->files_done++;
+    places->free_since = os_clock_monotonic();
+    if (file->error) places->failed++;
+  }
+  if (complete) row.status = file->error ? "failed" : file->failed ? "partial" : "success";
+  if (complete && file->error) {
+    os_error_sentence(file->error, sentence, sizeof sentence);
+    row.error = sentence;
+  }
+  file->dirty = false;
+  return load->request->dry_run ? OS_OK : os_ledger_file_progress(load->ledger, source->tag, &row, error);
+}
+
+int os_load_places_write(struct os_load_places *places, struct os_error *error) {
+  int rc = OS_OK;
+  if (places->in_order) let_follow(places);
+  for (size_t i = 0; i < places->touched_count && !rc; i++)
+    rc = write_file(places, places->touched[i], error);
+  places->touched_count = 0;
+  return rc;
+}
+
+int os_load_places_report(const struct os_load_places *places, struct os_error *error) {
+  for (size_t i = 0; i < places->count; i++) {
+    if (!places->files[i].error) continue;
+    *error = *places->files[i].error;
+    const char *path = os_load_source(places->load, i)->path;
+    if (!strstr(error->text, path)) os_error_prefix(error, "%s", path);
+    if (places->failed > 1)
+      os_error_prefix(error, "%zu of %zu files could not be read to their end; the first: ", places->failed,
+                      places->count);
+    int64_t there = places->load->figures->documents_created + places->load->figures->documents_updated;
+    if (!error->advice[0])
+      os_advise(error,
+                "%lld records of this load are in the index; mend the file, then load it with mode resume "
+                "and on_changed replace",
+                (long long)there);
+    return (int)error->code;
+  }
+  return OS_OK;
+}
