@@ -195,19 +195,6 @@ int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, cons
   return rc;
 }
 
-int os_ledger_written_at(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
-                         double *when, struct os_error *error) {
-  static const char sql[] =
-      "SELECT CAST(max(julianday(coalesce(finished_at, updated_at)) - 2440587.5) * 86400 AS INTEGER) + 1"
-      " FROM job WHERE (target_name = ?1 OR (?2 <> '' AND target_uuid = ?2)) AND NOT dry AND count_after IS "
-      "NULL"
-      " AND os_job_shown(status, job, locked, host, updated_at) <> 'running'";
-  int64_t seconds = 0;
-  int rc = look_up(ledger, sql, index_name, index_uuid, NULL, &seconds, error);
-  *when = (double)seconds;
-  return rc;
-}
-
 /* The newest load of that path decides: one that ended well has finished what came before it. A load that a
 ** guard stopped before the first file is neither. */
 int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,

@@ -116,6 +116,13 @@ int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const c
 ** shows it. For work that is to be done once: ask and put the step in one transaction (os_ledger_begin()). */
 int os_ledger_step_last(struct os_ledger *ledger, const char *kind, const char *item, const char *name,
                         int64_t self, int64_t *job, char status[16], char state[16], struct os_error *error);
+/* The step of this name (item: an index) is "begun" while a search may not find yet what its job changed there. No other
+** job adopts it. */
+#define OS_STEP_UNSEEN "unseen"
+/* When the last job ended that left it begun; now, when `job` itself has begun it. Others that run do not count. Seconds
+** since 1970, 0: none. */
+int os_ledger_unseen_at(struct os_ledger *ledger, int64_t job, const char *index_name, double *when,
+                        struct os_error *error);
 /* `job` goes on where `from` stopped: the steps of that one become its own, too. */
 int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, struct os_error *error);
 
@@ -164,10 +171,6 @@ int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, co
 /* Does any earlier load of this index count: would the look-ups above and below find something? */
 int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                           bool *known, struct os_error *error);
-/* When the last load into the index (by name, or by UUID when it is not "") ended that did not count what it wrote;
-** seconds since 1970, 0: none. */
-int os_ledger_written_at(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
-                         double *when, struct os_error *error);
 /* An unfinished load of the same path argument and index (the newest), 0 when none. */
 int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                          const char *path, int64_t *job, struct os_error *error);

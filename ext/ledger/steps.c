@@ -100,7 +100,30 @@ int os_ledger_steps_adopt(struct os_ledger *ledger, int64_t from, int64_t job, s
   if (rc != OS_OK) return rc;
   rc = os_ledger_run(ledger,
                      "INSERT OR REPLACE INTO step(job, item, name, state, begun_at, ended_at, data)"
-                     " SELECT ?2, item, name, state, begun_at, ended_at, data FROM step WHERE job = ?1",
+                     " SELECT ?2, item, name, state, begun_at, ended_at, data FROM step WHERE job = ?1"
+                     " AND name <> '" OS_STEP_UNSEEN "'",
                      doing, error, "ii", from, job);
   return os_write_leave(ledger, &write, rc, error);
+}
+
+int os_ledger_unseen_at(struct os_ledger *ledger, int64_t job, const char *index_name, double *when,
+                        struct os_error *error) {
+  static const char sql[] =
+      "SELECT max(CAST(strftime('%s', iif(s.job = ?1, 'now', coalesce(j.finished_at, j.updated_at))) AS "
+      "INTEGER)) + 1"
+      " FROM step s JOIN job j ON j.job = s.job"
+      " WHERE s.item = ?2 AND s.name = '" OS_STEP_UNSEEN "' AND s.state = 'begun' AND (s.job = ?1"
+      " OR os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) <> 'running')";
+  *when = 0;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "it", job, index_name);
+  if (stmt == NULL) return os_ledger_code(error);
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW)
+    *when = (double)sqlite3_column_int64(stmt, 0);
+  else
+    rc = os_ledger_fail(ledger, step, reading, error);
+  os_ledger_done(stmt);
+  return rc;
 }

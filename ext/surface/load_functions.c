@@ -98,7 +98,11 @@ int os_run_cleanup(struct os_command *command) {
   rc = os_command_job_begin(command, "cleanup", index);
   if (rc == OS_OK && !request.dry_run)
     rc = os_cleanup_recover(&command->job, &cluster, index, &command->error);
-  if (rc == OS_OK) rc = os_cleanup_run(&command->job, &cluster, &request, &result, &command->error);
+  if (rc == OS_OK) {
+    rc = os_cleanup_run(&command->job, &cluster, &request, &result, &command->error);
+    command->job.figures.count_before = result.documents_before;
+    command->job.figures.count_after = result.documents_after;
+  }
   if (rc == OS_OK) rc = give_cleaned(command, &request, &result);
   json_decref(result.samples);
   os_session_cluster_release(&cluster);

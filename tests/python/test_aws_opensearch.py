@@ -1,8 +1,6 @@
 """OpenSearch behind IAM and OpenSearch Serverless: in front of the node stands a server that recomputes each signature, and for
 Serverless lets through what the service has (tests/servers). OS_TEST_SIGNED=es runs all other tests in this way."""
-import contextlib
 import json
-import sqlite3
 import subprocess
 from urllib.parse import quote
 
@@ -174,48 +172,6 @@ def test_answers_lost_on_the_way_to_a_collection(files, aoss, plain, index):
         proxy.rule("cut_after", on=r"POST /\S*_bulk", skip=2, times=3)
         assert box.load("plain.ndjson", index, create=True, batch_size=300)["response"]["verified"]
     assert plain.count(index) == len(PLAIN)
-
-
-@pytest.mark.parametrize("then", [{"mode": "resume", "on_changed": "replace"}, {"mode": "fresh"}, "os_cleanup"], ids=["replace", "fresh", "os_cleanup"])
-def test_what_a_collection_does_not_show_yet(box, aoss, plain, index, then):
-    """A load that failed has not waited until what it sent can be found: who replaces or deletes it next must. 4 s here; for a
-    collection 90 are waited, of which 80 are said to be over."""
-    ledger = str(box / "ledger.db")
-    box = serverless(box, aoss.url)
-    box.env["OS_LEDGER"] = ledger
-    plain.create(index, {}, settings={"refresh_interval": "4s"})
-    whole = datasets.compress(datasets.ndjson_text(PLAIN).encode(), "c.gz")
-    file = box.file("c.ndjson.gz", whole[:len(whole) * 2 // 3])
-    box.load_fails(file, index, "c.ndjson.gz", mode="append")
-    assert box.job()["documents_read"] > 100
-    box.close()
-    with contextlib.closing(sqlite3.connect(ledger)) as db, db:
-        db.execute("UPDATE job SET finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', finished_at, '-80 seconds')")
-    file.write_bytes(whole)
-    if then == "os_cleanup":
-        assert box.run("os_cleanup", index)["response"]["documents_before"] > 100
-        assert plain.count(index) == 0
-    else:
-        assert box.load(file, index, **then)["response"]["verified"]
-        assert_exactly_once(plain, index, PLAIN)
-    assert box.rows("SELECT job, verdict FROM os_audit WHERE check_name = 'visible'") == [{"job": 2, "verdict": "did"}]
-
-
-def test_others_who_write_are_not_waited_for(box, aoss, plain, index):
-    """More documents than a load has created never become fewer by waiting."""
-    serverless(box, aoss.url)
-    plain.create(index, {}, settings={"refresh_interval": "1s"})
-    with Proxy(aoss.url, seed=5) as proxy:
-        box.env["OPENSEARCH_ENDPOINT"] = box.shell.env["OPENSEARCH_ENDPOINT"] = proxy.url
-        datasets.write(box / "plain.ndjson", PLAIN)
-        held = proxy.rule("delay_answer", on=r"POST /[^/?]*/_bulk(?!\?require_alias)", seconds=3, times=1)
-        running = box.start("SELECT os_bulk_load('plain.ndjson', '%s', '{\"mode\":\"append\"}');" % index)
-        while not held["fired"]:
-            proxy.wait(0.05)
-        plain.bulk_put(index, {"x%d" % n: {"other": n} for n in range(20)})
-        result = running.finish(30).json()["response"]
-    assert not result["verified"] and "others wrote" in result["unverified"], result
-    assert plain.count(index) == len(PLAIN) + 20
 
 
 def test_a_collection_is_emptied(files, aoss, plain, index):

@@ -189,34 +189,6 @@ static void test_unfinished(void **state) {
   assert_int_equal(unfinished("u1", "/data"), 0);
 }
 
-static double written_at(const char *index, const char *uuid) {
-  double when = -1;
-  assert_ok(os_ledger_written_at(ledger, index, uuid, &when, &test_error));
-  return when;
-}
-
-/* The time of the last load that ended without having counted what it wrote. */
-static void test_written_and_not_counted(void **state) {
-  (void)state;
-  struct os_job_figures counted = {.count_before = 0, .count_after = 10};
-  assert_true(written_at("products", "u1") == 0);
-  int64_t job = begin_load("a.csv", "1000:aa", NULL, NULL);
-  assert_true(written_at("products", "u1") == 0); /* it runs */
-  assert_ok(os_ledger_job_finish(ledger, job, "failed", NULL, NULL, NULL, &test_error));
-  double now = os_clock_unix(), when = written_at("products", "");
-  assert_true(when > now - 5 && when < now + 2);
-  assert_true(written_at("alias", "u1") == when); /* under another name */
-  assert_true(written_at("products", "u2") == when && written_at("others", "u2") == 0);
-  ask(ledger, "UPDATE job SET finished_at = '2026-01-01T00:00:00.000Z'");
-  when = written_at("products", "u1");
-  assert_true(when >= 1767225600 && when <= 1767225602);
-  job = begin_load("a.csv", "1000:aa", NULL, NULL);
-  assert_ok(os_ledger_job_finish(ledger, job, "success", &counted, NULL, NULL, &test_error));
-  assert_true(written_at("products", "u1") == when);
-  begin_load("a.csv", "1000:aa", "{\"dry_run\":true}", NULL);
-  assert_true(written_at("products", "u1") == when);
-}
-
 static void test_forgetting(void **state) {
   (void)state;
   load("a.csv", "1000:aa", "success", 1000, "success");
@@ -286,7 +258,6 @@ int main(void) {
       TEST(test_rehearsal_does_not_count),
       TEST(test_content),
       TEST(test_unfinished),
-      TEST(test_written_and_not_counted),
       TEST(test_forgetting),
       TEST(test_late_knowledge),
       TEST(test_acknowledging_a_batch),

@@ -67,6 +67,38 @@ static void test_going_on(void **state) {
   os_ledger_free(ledger);
 }
 
+static double unseen_at(struct os_ledger *ledger, int64_t job, const char *index) {
+  double when = -1;
+  assert_ok(os_ledger_unseen_at(ledger, job, index, &when, &test_error));
+  return when;
+}
+
+static bool is_now(double when) {
+  double now = os_clock_unix();
+  return when > now - 5 && when < now + 2;
+}
+
+/* The time of the last job that ended without having seen what it changed. */
+static void test_unseen(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t first = begin_job(ledger, "bulk_load", NULL), second = begin_job(ledger, "bulk_load", NULL);
+  assert_true(unseen_at(ledger, second, "a") == 0);
+  put(ledger, first, "a", OS_STEP_UNSEEN, "begun", NULL);
+  assert_true(is_now(unseen_at(ledger, first, "a"))); /* its own */
+  assert_true(unseen_at(ledger, second, "a") == 0);   /* it runs */
+  assert_ok(os_ledger_job_finish(ledger, first, "failed", NULL, "no", NULL, &test_error));
+  assert_true(is_now(unseen_at(ledger, second, "a")) && unseen_at(ledger, second, "b") == 0);
+  ask(ledger, "UPDATE job SET finished_at = '2026-01-01T00:00:00.000Z' WHERE finished_at IS NOT NULL");
+  double when = unseen_at(ledger, second, "a");
+  assert_true(when >= 1767225600 && when <= 1767225602);
+  assert_ok(os_ledger_steps_adopt(ledger, first, second, &test_error)); /* nobody else's */
+  assert_true(unseen_at(ledger, second, "a") == when);
+  put(ledger, first, "a", OS_STEP_UNSEEN, "done", NULL);
+  assert_true(unseen_at(ledger, second, "a") == 0);
+  os_ledger_free(ledger);
+}
+
 static void check_last(struct os_ledger *ledger, int64_t self, int64_t want, const char *want_status,
                        const char *want_state) {
   char status[16] = "?", state[16] = "?";
@@ -113,6 +145,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_course_of_a_step, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_going_on, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_unseen, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_done_once, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_forgotten_with_the_job, folder_setup, folder_teardown),
   };

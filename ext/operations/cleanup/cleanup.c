@@ -71,7 +71,7 @@ static int guard_health(struct os_job *job, struct os_cluster *cluster, const ch
 /* *documents: -1 when the user may not count and allow_unverified was given. */
 static int count(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                  int64_t *documents, struct os_error *error) {
-  int rc = os_job_await_visible(job, cluster, "cleanup", request->index, "", error);
+  int rc = os_job_await_visible(job, cluster, "cleanup", request->index, error);
   if (rc) return rc;
   rc = os_cluster_count_all(cluster, request->index, documents, error);
   if (rc == OS_ERR_FORBIDDEN && request->allow_unverified) {
@@ -88,7 +88,8 @@ static int count(struct os_job *job, struct os_cluster *cluster, const struct os
 
 /* Where what is left cannot be counted, the answer of the deletion itself has to do. */
 int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
-                           const struct os_cleanup_request *request, struct os_error *error) {
+                           const struct os_cleanup_request *request, struct os_cleanup_result *result,
+                           struct os_error *error) {
   int64_t left = 0;
   int rc = os_cluster_count_between(cluster, request->index, 0, 0, true, &left, error);
   if (rc && rc != OS_ERR_INTERRUPTED) { /* a stumble is no verdict */
@@ -101,7 +102,9 @@ int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
                         "what is left cannot be counted; allow_unverified was given");
   }
   if (rc) return os_error_prefix(error, "%s cannot be seen to be empty", request->index);
-  job->figures.count_after = left;
+  result->documents_after = left;
+  rc = os_job_unseen_end(job, cluster, request->index, error);
+  if (rc) return rc;
   if (!left) return os_job_audit(job, "cleanup", "empty", "pass", false, error, "0 documents");
   os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents after it was emptied: somebody writes to it",
           request->index, (long long)left);
@@ -201,8 +204,9 @@ static int empty_index(struct os_job *job, struct os_cluster *cluster,
   result->recreated = !strcmp(result->way, "recreate");
   if (result->recreated) return os_cleanup_recreate(job, cluster, request, structure, result, error);
   if (!strcmp(result->way, "expunge")) return os_cleanup_expunge(job, cluster, request->index, error);
-  rc = os_cleanup_delete(job, cluster, request, result, error);
-  if (!rc) rc = os_cleanup_check_empty(job, cluster, request, error);
+  rc = os_job_unseen_begin(job, cluster, request->index, error);
+  if (!rc) rc = os_cleanup_delete(job, cluster, request, result, error);
+  if (!rc) rc = os_cleanup_check_empty(job, cluster, request, result, error);
   if (rc) return rc;
   rc = os_cleanup_structure_same(job, cluster, request->index, structure, error);
   if (!rc || rc == OS_ERR_INTERRUPTED || rc == OS_ERR_NOMEM) return rc;
@@ -220,7 +224,6 @@ static int look_at(struct os_job *job, struct os_cluster *cluster, const struct 
   os_resolved_free(&resolved);
   if (!rc) rc = guard_health(job, cluster, request->index, error);
   if (!rc) rc = count(job, cluster, request, &result->documents_before, error);
-  job->figures.count_before = rc ? -1 : result->documents_before;
   if (!rc) rc = os_cleanup_structure(job, cluster, request->index, structure, error);
   if (!rc) rc = read_deleted(job, cluster, request->index, &result->deleted_before, error);
   return rc;
@@ -229,8 +232,7 @@ static int look_at(struct os_job *job, struct os_cluster *cluster, const struct 
 int os_cleanup_run(struct os_job *job, struct os_cluster *cluster, const struct os_cleanup_request *request,
                    struct os_cleanup_result *result, struct os_error *error) {
   json_t *structure = NULL;
-  memset(result, 0, sizeof *result);
-  result->way = "nothing";
+  *result = (struct os_cleanup_result){.documents_before = -1, .documents_after = -1, .way = "nothing"};
   int rc = look_at(job, cluster, request, &structure, result, error);
   if (rc) goto done;
   result->way = choose(request, result,

@@ -25,6 +25,7 @@ struct os_cleanup_request {
 
 struct os_cleanup_result {
   int64_t documents_before; /* -1: the user may not count (allow_unverified) */
+  int64_t documents_after;  /* -1: not counted */
   int64_t deleted;
   bool recreated;
   char uuid[64];          /* of the index afterwards */

@@ -17,9 +17,10 @@ int os_cleanup_structure(struct os_job *job, struct os_cluster *cluster, const c
                          struct os_error *error);
 int os_cleanup_structure_same(struct os_job *job, struct os_cluster *cluster, const char *index,
                               const json_t *before, struct os_error *error);
-/* Nothing is left: OS_ERR_CONFLICT when somebody writes. */
+/* Nothing is left: OS_ERR_CONFLICT when somebody writes. Fills documents_after. */
 int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
-                           const struct os_cleanup_request *request, struct os_error *error);
+                           const struct os_cleanup_request *request, struct os_cleanup_result *result,
+                           struct os_error *error);
 
 /* What the rules say about deleted documents: nothing below 10 %, else only_expunge_deletes. */
 int os_cleanup_expunge(struct os_job *job, struct os_cluster *cluster, const char *index,

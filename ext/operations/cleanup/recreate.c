@@ -226,10 +226,10 @@ int os_cleanup_recover(struct os_job *job, struct os_cluster *cluster, const cha
 /* The new index is held against the old one while that can still be brought back. What somebody wrote into
 ** it is not taken away again: then the emptying stands, and the error says so. */
 static int verify(struct recreation *r, const struct os_cleanup_request *cleanup, const json_t *structure,
-                  bool *emptied, struct os_error *error) {
+                  struct os_cleanup_result *result, bool *emptied, struct os_error *error) {
   int rc = os_cleanup_structure_same(r->job, r->cluster, r->index, structure, error);
   if (!rc) {
-    rc = os_cleanup_check_empty(r->job, r->cluster, cleanup, error);
+    rc = os_cleanup_check_empty(r->job, r->cluster, cleanup, result, error);
     *emptied = !rc || rc == OS_ERR_CONFLICT;
   }
   if (rc && !*emptied) r->deleted = true; /* to be put back */
@@ -257,7 +257,7 @@ int os_cleanup_recreate(struct os_job *job, struct os_cluster *cluster,
   if (!rc) rc = try_definition(&r, error);
   if (!rc && cleanup->backup) rc = make_backup(&r, result->uuid, error);
   if (!rc) rc = replace_index(&r, result, error);
-  if (!rc) rc = verify(&r, cleanup, structure, &emptied, error);
+  if (!rc) rc = verify(&r, cleanup, structure, result, &emptied, error);
   struct os_error why = *error;
   if (rc && !emptied) {
     struct os_settle settle; /* what was there comes back although the command was interrupted */

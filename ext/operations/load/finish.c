@@ -12,6 +12,7 @@
 #include "operations/load/load.h"
 #include "operations/load/ids.h"
 #include "operations/tune.h"
+#include "operations/visible.h"
 
 static const double MERGE_TIMEOUT = 300;
 static const double MERGE_SHARE = 0.1; /* of deleted documents; Lucene's expunge threshold */
@@ -92,6 +93,8 @@ static int reconcile(struct os_load *load, struct os_error *error) {
     f->count_after = -1;
     return unverified(load, error, why);
   }
+  rc = os_job_unseen_end(load->job, load->cluster, target->concrete, error);
+  if (rc) return rc;
   int64_t moved = f->count_after - left;
   if (moved >= least && moved <= most)
     return os_job_audit(load->job, "finish", "count", "pass", false, error,

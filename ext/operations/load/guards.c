@@ -159,9 +159,9 @@ static int count_documents(struct os_load *load, struct os_error *error) {
   os_error_clear(&ignored);
   target->stats_known =
       os_cluster_stats(load->cluster, target->concrete, &target->stats_before, &ignored) == OS_OK;
-  int rc = load->request->dry_run ? OS_OK
-                                  : os_job_await_visible(load->job, load->cluster, "guard",
-                                                         load->request->index, target->uuid, error);
+  int rc = load->request->dry_run
+               ? OS_OK
+               : os_job_await_visible(load->job, load->cluster, "guard", target->concrete, error);
   if (rc) return rc;
   if (!load->request->dry_run) rc = os_cluster_refresh(load->cluster, target->concrete, error);
   if (!rc) rc = os_cluster_count(load->cluster, target->concrete, NULL, &target->count_before, error);

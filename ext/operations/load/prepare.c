@@ -10,6 +10,7 @@
 #include "operations/load/load.h"
 #include "operations/load/replace.h"
 #include "operations/tune.h"
+#include "operations/visible.h"
 #include "pipeline/fingerprint.h"
 
 static int create_index(struct os_load *load, struct os_error *error) {
@@ -168,6 +169,7 @@ int os_load_step_prepare(struct os_load *load, struct os_error *error) {
   if (!rc)
     rc = os_ledger_job_target(load->ledger, load->job->number, request->index, load->target.uuid,
                               request->path, error);
+  if (!rc) rc = os_job_unseen_begin(load->job, load->cluster, load->target.concrete, error);
   if (!rc) rc = replace_changed(load, error);
   if (!rc) rc = add_rows(load, 0, error);
   if (!rc && request->tune_index && os_cluster_is_serverless(load->cluster))

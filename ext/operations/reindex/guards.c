@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "operations/health/health.h"
 #include "operations/reindex/reindex_int.h"
+#include "operations/visible.h"
 
 static const char guards[] = "guards";
 
@@ -232,7 +233,9 @@ static int guard_documents(struct os_reindex *r, struct os_error *error) {
   os_error_clear(&ignored);
   r->result->source_documents = -1;
   if (os_cluster_operations(r->from, name, &r->source_operations, &ignored)) r->source_operations = -1;
-  int rc = os_cluster_refresh(r->from, name, error);
+  int rc = os_job_await_visible(r->job, r->from, guards, name, error);
+  if (rc) return rc;
+  rc = os_cluster_refresh(r->from, name, error);
   char *query = !rc && r->request->query ? os_json_text(r->request->query) : NULL;
   if (!rc && r->request->query && !query) rc = os_fail_nomem(error);
   if (!rc) rc = os_cluster_count(r->from, name, query, &r->result->source_documents, error);

@@ -11,6 +11,7 @@
 #include "operations/index_definition.h"
 #include "operations/reindex/reindex_int.h"
 #include "operations/settle.h"
+#include "operations/visible.h"
 
 static const char step[] = "target";
 static const double ANSWER_GRACE =
@@ -106,13 +107,21 @@ static int clean(struct os_reindex *r, struct os_error *error) {
       .backup = request->backup != OS_REINDEX_BACKUP_NO,
       .keep_backup = true,
       .allow_unverified = request->allow_unverified};
-  int64_t before = r->job->figures.count_before;
   int rc = os_cleanup_recover(r->job, r->cluster, request->target, error);
   if (!rc) rc = os_reindex_step_mark(r, "clean", "begun", error);
   if (!rc) rc = os_cleanup_run(r->job, r->cluster, &cleanup, &cleaned, error);
   r->result->target_before = cleaned.documents_before;
-  r->job->figures.count_before = before;
   return rc ? rc : put_cleaned(r, &cleaned, error);
+}
+
+/* What this job copied, as far as it knows: when all of it can be counted, a search finds all that is to be deleted. */
+static int see_copied(struct os_reindex *r, struct os_error *error) {
+  const struct os_reindex_figures *f = &r->result->figures;
+  int64_t count = 0;
+  if (!os_cluster_is_serverless(r->cluster) || !f->created || f->unknown || f->continued) return OS_OK;
+  int rc =
+      os_cluster_count_between(r->cluster, r->request->target, f->created, INT64_MAX, false, &count, error);
+  return rc ? rc : os_job_unseen_end(r->job, r->cluster, r->request->target, error);
 }
 
 int os_reindex_empty_again(struct os_reindex *r, struct os_error *error) {
@@ -120,10 +129,8 @@ int os_reindex_empty_again(struct os_reindex *r, struct os_error *error) {
   /* by deleting the documents: the index keeps its UUID, by which whoever undoes knows it */
   struct os_cleanup_request cleanup = {
       .index = r->request->target, .no_expunge = true, .allow_unverified = r->request->allow_unverified};
-  int64_t before = r->job->figures.count_before;
-  int rc = os_cleanup_run(r->job, r->cluster, &cleanup, &cleaned, error);
-  r->job->figures.count_before = before;
-  return rc;
+  int rc = see_copied(r, error);
+  return rc ? rc : os_cleanup_run(r->job, r->cluster, &cleanup, &cleaned, error);
 }
 
 int os_reindex_prepare_target(struct os_reindex *r, struct os_error *error) {

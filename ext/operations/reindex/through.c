@@ -8,6 +8,7 @@
 #include "operations/copy/copy.h"
 #include "operations/reindex/task.h"
 #include "operations/step.h"
+#include "operations/visible.h"
 
 /* Passes over a source that others write to; what still changes then is told of as it is after a task. */
 enum { PASSES = 5 };
@@ -84,13 +85,14 @@ static int make_parameters(const char *pipeline, char **out, struct os_error *er
   return *out ? OS_OK : os_fail_nomem(error);
 }
 
-static int begin(struct os_job *job, struct os_cluster *from, const struct os_reindex_work *work,
-                 const char *item, bool again, struct os_error *error) {
+static int begin(struct os_job *job, struct os_cluster *from, struct os_cluster *to,
+                 const struct os_reindex_work *work, const char *item, bool again, struct os_error *error) {
   bool by_id = os_cluster_is_serverless(from);
   int rc = os_job_audit(job, "copy", "through", "did", true, error,
                         "this process reads %s %s and writes to %s%s; undone with the target", work->source,
                         by_id ? "in the order of _id" : "shard by shard", work->target,
                         again ? ", where an earlier job stopped" : "");
+  if (!rc) rc = os_job_unseen_begin(job, to, work->target, error);
   if (rc || again) return rc;
   return os_ledger_step_put(job->ledger, job->number, item, step, "begun", "{}", error);
 }
@@ -144,7 +146,7 @@ int os_reindex_through(struct os_job *job, struct os_cluster *from, struct os_cl
     return os_advise(error, "its pipeline or its collection may change ids, so that it cannot be continued");
   }
   rc = os_reindex_check_target(to, work, error);
-  if (!rc) rc = begin(job, from, work, item, earlier.tried, error);
+  if (!rc) rc = begin(job, from, to, work, item, earlier.tried, error);
   if (!rc) rc = copy_all(job, from, to, work, item, earlier.tried, &outcome->figures, error);
   return rc ? rc : put_done(job, item, &outcome->figures, error);
 }

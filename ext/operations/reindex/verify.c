@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "operations/reindex/reindex_int.h"
+#include "operations/visible.h"
 
 static const char step[] = "verify";
 
@@ -37,6 +38,8 @@ static int verify_target(struct os_reindex *r, struct os_error *error) {
   if (!rc)
     rc = os_cluster_count_between(r->cluster, name, least + doubles, most + doubles, true, &count, error);
   if (rc) return os_reindex_unverified(r, "count of target", error);
+  rc = os_job_unseen_end(r->job, r->cluster, name, error);
+  if (rc) return rc;
   r->result->target_documents = r->job->figures.count_after = count;
   if (count >= least && count <= most)
     return os_job_audit(r->job, step, "count of target", "pass", false, error, "%s holds %lld documents",

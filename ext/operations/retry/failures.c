@@ -18,6 +18,7 @@
 #include "operations/retry/outcome.h"
 #include "operations/retry/rows.h"
 #include "operations/tune.h"
+#include "operations/visible.h"
 #include "pipeline/id_gate.h"
 #include "pipeline/pipeline.h"
 
@@ -361,7 +362,10 @@ static int guard_indices(struct retry *retry, const json_t *indices, struct os_e
     struct os_resolved resolved = {0};
     rc = os_cluster_resolve(retry->cluster, index, &resolved, error);
     bool missing = !rc && resolved.kind == OS_NAME_MISSING;
-    if (!rc) os_resolved_free(&resolved);
+    if (!rc && !missing && !retry->request->dry_run)
+      rc = os_job_unseen_begin(retry->job, retry->cluster,
+                               resolved.write_index[0] ? resolved.write_index : index, error);
+    os_resolved_free(&resolved);
     if (rc == OS_ERR_FORBIDDEN) {
       rc = os_job_audit(retry->job, "guards", "index", "unknown", false, error,
                         "no right to look whether %s exists", index);

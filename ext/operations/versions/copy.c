@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "operations/reindex/task.h"
 #include "operations/versions/versions_int.h"
+#include "operations/visible.h"
 
 static const char step[] = "verify";
 
@@ -54,6 +55,7 @@ int os_version_copy(struct os_version *v, struct os_error *error) {
   bool through = os_cluster_is_serverless(v->cluster);
   struct os_reindex_outcome outcome = {0};
   int rc = put_baseline(v, error);
+  if (!rc) rc = os_job_await_visible(v->job, v->cluster, "copy", v->old, error);
   if (!rc) rc = count(v, v->old, 0, &v->documents, error);
   if (rc) return rc;
   struct os_reindex_work work = {.source = v->old,
@@ -183,6 +185,7 @@ int os_version_verify(struct os_version *v, struct os_error *error) {
   if (!rc) rc = os_version_guard_writers(v, error);
   if (!rc) rc = count(v, v->old, 0, &t.old, error);
   if (!rc) rc = count(v, v->next, t.old, &t.next, error);
+  if (!rc) rc = os_job_unseen_end(v->job, v->cluster, v->next, error);
   if (!rc) rc = operations_of(v, v->next, &t.next_operations, error);
   v->documents = t.next;
   return rc ? rc : judge(v, &t, error);
