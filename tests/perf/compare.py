@@ -14,10 +14,11 @@ def environment(receiver, tool, folder):
 
 
 def load(tool, receiver, path, file):
-    """One load into an index made anew, from an empty folder."""
+    """One load into an index made anew, from an empty folder; over when its documents can be searched."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         receiver.prepare()
         run = measure.run(tool.command(receiver, path, file, folder), environment(receiver, tool, folder), folder)
+        run.seconds += receiver.settle()
         run.arrived = receiver.arrived()
         return run
 

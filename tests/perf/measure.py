@@ -18,7 +18,7 @@ LIMIT = 900  # seconds after which a run counts as hung
 
 @dataclass
 class Run:
-    seconds: float  # wall clock, from before the program was started until it had ended
+    seconds: float  # wall clock, from before the program was started until it had ended, or what it loaded can be searched
     cpu: float  # seconds, user and system, of it and the children it waited for
     rss: float  # largest resident memory in MiB
     status: int

@@ -47,7 +47,7 @@ def full(megabytes, rounds):
 
 def quick(megabytes, rounds):
     return Plan([("log.ndjson", ""), ("products.csv", ""), ("log.ndjson", "gz")], [("places.ndjson", "")],
-                megabytes, max(1, megabytes // 2), rounds, watched_mb=1000)
+                megabytes, max(1, megabytes // 2), rounds, watched_mb=500)
 
 
 def file_of(data, name, megabytes, compression=""):

@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import time
 import urllib.error
 import urllib.request
 
@@ -36,8 +37,13 @@ class Node:
         self.remove()
         call("PUT", "%s/%s" % (self.url, INDEX), SETTINGS)
 
-    def arrived(self):
+    def settle(self):
+        """Until what it took can be searched: seconds. A tool that has seen to that itself leaves next to nothing of it."""
+        begin = time.monotonic()
         call("POST", "%s/%s/_refresh" % (self.url, INDEX))
+        return time.monotonic() - begin
+
+    def arrived(self):
         return call("GET", "%s/%s/_count" % (self.url, INDEX))["count"]
 
     def remove(self):
@@ -58,6 +64,10 @@ class Sink(Node):
     def prepare(self):
         super().prepare()
         self.arrived()
+
+    def settle(self):
+        """It keeps nothing that could be searched."""
+        return 0.0
 
     def arrived(self):
         return call("GET", self.url + "/_sink")["documents"]
