@@ -51,7 +51,7 @@ int os_run_dlq_send(struct os_command *command) {
   if (rc == OS_OK)
     rc = os_dlq_open(&command->job, &queue, os_options_text(&command->options, "queue", NULL), error);
   if (rc == OS_OK) rc = os_dlq_count(&command->job, request.job, &result.waiting, error);
-  if (rc == OS_OK) rc = os_dlq_guard(&command->job, &queue, error);
+  if (rc == OS_OK) rc = os_dlq_guard(&command->job, &queue, OS_OK, false, error);
   if (rc == OS_OK && !os_command_dry_run(command))
     rc = os_dlq_send_run(&command->job, &queue, &request, &result, error);
   if (rc == OS_OK)

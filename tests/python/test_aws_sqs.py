@@ -388,6 +388,23 @@ def test_throttled_for_ever_fails_no_load(sender, faulty, queue, index):
     assert sender.run("os_dlq_send", 1)["response"]["records"] == 2 and len(queue.take()) == 1
 
 
+@pytest.mark.parametrize("fault", ["unavailable", "nobody there"])
+def test_an_outage_before_the_first_byte(sender, sqs, faulty, queue, index, fault):
+    """Whether the queue is there is not known then; its records wait in the ledger."""
+    sender.env.update(MAX_RETRIES="1", LOG_LEVEL="WARNING", LOG_FILE="log")
+    faulty.rule(on="any", fault="status", code=503, body="{}")
+    if fault == "nobody there":
+        sender.env["AWS_ENDPOINT_URL_SQS"] = "http://127.0.0.1:%d" % closed_port()
+    result = load(sender, index)
+    assert result["status"] == "partial" and result["response"]["queue"]["records"] == 0
+    assert sender.rows("SELECT verdict FROM os_audit WHERE step = 'guard' AND check_name = 'queue'") == [{"verdict": "unknown"}]
+    assert "whether the queue for refused records is there is not known" in (sender / "log").read_text()
+    faulty.clear()
+    sender.close()
+    sender.env["AWS_ENDPOINT_URL_SQS"] = sqs[1].url
+    assert sender.run("os_dlq_send", 1)["response"]["records"] == 2 and len(queue.take()) == 1
+
+
 def test_entries_of_a_batch_that_fail(sender, sqs, queue, index):
     """One entry fails for the service's reasons twice, another for ever because of its sender."""
     import http.server

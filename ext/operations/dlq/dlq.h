@@ -12,8 +12,10 @@
 
 /* The queue `arn` (NULL: of the setting SQS-DLQ-ARN). os_sqs_close() it in any case. */
 int os_dlq_open(struct os_job *job, struct os_sqs_queue *queue, const char *arn, struct os_error *error);
-/* Ask whether the queue is there, as a row of os_audit. Not being allowed to ask is "unknown", not an error. */
-int os_dlq_guard(struct os_job *job, struct os_sqs_queue *queue, struct os_error *error);
+/* Ask whether the queue is there, as a row of os_audit. opened: what os_dlq_open() said. Not being allowed to ask is
+** "unknown", not an error; nor is an outage, when the queue is needed `later`. */
+int os_dlq_guard(struct os_job *job, struct os_sqs_queue *queue, int opened, bool later,
+                 struct os_error *error);
 
 /* ---- send.c ---- */
 

@@ -16,8 +16,7 @@ int os_load_check_queue(struct os_load *load, struct os_error *error) {
   struct os_sqs_queue queue = {0};
   if (!is_enabled(load)) return OS_OK;
   int rc = os_dlq_open(load->job, &queue, NULL, error);
-  if (rc) os_job_guard_failed(load->job, "guard", "queue", error);
-  if (!rc) rc = os_dlq_guard(load->job, &queue, error);
+  rc = os_dlq_guard(load->job, &queue, rc, true, error);
   if (rc) os_error_prefix(error, "DLQ is enabled");
   os_sqs_close(&queue);
   return rc;
