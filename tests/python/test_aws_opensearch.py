@@ -203,6 +203,22 @@ def test_an_alias_moves_in_a_collection(files, aoss, plain, index):
     assert list(plain.get("/_alias/" + index)) == [index + "-b"]
 
 
+def test_nothing_is_asked_for_that_a_collection_has_not(files, aoss, plain, index):
+    box = serverless(files, aoss.url)
+    aoss.control("/__sigv4/reset")
+    a, b = index + "-a", index + "-b"
+    box.load("ids.ndjson", a, create=True, force_merge=True)
+    box.load("ids.ndjson", a, mode="upsert")
+    box.load("plain.ndjson", a, mode="fresh")
+    box.run("os_reindex", a, b, {"create": True})
+    box.run("os_reindex", a, b)
+    box.run("os_cleanup", a)
+    plain.call("POST", "/_aliases", {"actions": [{"add": {"index": a, "alias": index}}]})
+    box.run("os_switch_alias", index, a, b, {"allow_unverified": True})
+    stats = aoss.control("/__sigv4/stats", "GET")
+    assert stats["accepted"] > 30 and stats["lacking"] == []
+
+
 @pytest.mark.parametrize("statement, words", [
     ("os_force_merge('a')", "Serverless"),
 ])

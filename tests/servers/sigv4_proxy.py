@@ -4,7 +4,8 @@ service aoss (serverless.py), and passes the rest on to --upstream without the s
 
 Every decision is a line of JSON in --log: {"ok", "reason", "method", "target", "service", …}. Tests may ask and change,
 unsigned:
-    GET  /__sigv4/stats              {"accepted", "rejected", "reasons", "services"}
+    GET  /__sigv4/stats              {"accepted", "rejected", "reasons", "services", "lacking"}; lacking: what was asked
+                                     for that a collection has not
     POST /__sigv4/reset              forget the counts, set the clock right
     POST /__sigv4/skew?seconds=N     move the proxy's clock, also the one in its header Date
     POST /__sigv4/expire?key=A&n=N   the next N requests with that key are answered as expired
@@ -44,7 +45,7 @@ class State:
         self.reset()
 
     def reset(self):
-        self.counts = {"accepted": 0, "rejected": 0, "reasons": {}, "services": {}}
+        self.counts = {"accepted": 0, "rejected": 0, "reasons": {}, "services": {}, "lacking": []}
         self.clock, self.expire = 0.0, {}
 
     def now(self):
@@ -153,6 +154,9 @@ class Handler(BaseHTTPRequestHandler):
             if verdict and verdict[0] == "bulk":
                 body, slots = verdict[1], verdict[2]
             elif verdict:
+                if verdict[0] == 404:
+                    with state.lock:
+                        state.counts["lacking"].append("%s %s" % (self.command, target))
                 hint = [("x-aoss-response-hint", "X01:not-supported")] if verdict[0] == 404 else []
                 return self.answer(verdict[0], verdict[1], hint)
         return self.forward(target, body, slots)
