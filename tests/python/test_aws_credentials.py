@@ -211,6 +211,21 @@ def test_an_instance_that_gives_nothing(box, es, creds, mode, words):
     assert result.seconds < 3, "the instance was waited for too long: %r" % result
 
 
+@pytest.mark.parametrize("script, profile, region", [
+    ("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "r", None),
+    ("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "default", "us-east-1"),
+    ("SELECT os_dlq_receive();", "r", "us-east-1"),
+])
+def test_an_instance_that_never_answers_is_asked_once(box, creds, script, profile, region):
+    """For its region and for its keys: whoever waits for S3 or a queue is not made to wait for each try of theirs."""
+    config(box, "[profile r]\nrole_arn = %s\ncredential_source = Ec2InstanceMetadata\n" % ROLE)
+    creds.control("/__creds/imds?mode=hang")
+    box.env.update(instance(creds, AWS_REGION=region, AWS_PROFILE=profile, AWS_METADATA_SERVICE_TIMEOUT="2",
+                            AWS_ENDPOINT_URL="http://127.0.0.1:9", SQS_DLQ_ARN="arn:aws:sqs:us-east-1:123456789012:q"))
+    result = box.fails(script, "no answer from " + creds.url, env=box.env, timeout=60)
+    assert result.seconds < 3.8, "the instance was waited for too long: %r" % result
+
+
 def test_nothing_anywhere(box, es):
     refused(signed(box, es), "environment (AWS_ACCESS_KEY_ID is not set)", "profile 'default' (not in", "container", "AWS_EC2_METADATA_DISABLED",
             "set AWS_ACCESS_KEY_ID and")
