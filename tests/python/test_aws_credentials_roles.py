@@ -1,5 +1,7 @@
 """Keys of roles: on top of other keys, in chains of profiles, for a token of another issuer; and an STS that is out of order.
 The servers verify what they are asked with."""
+import urllib.parse
+
 import pytest
 
 from harness.aws import LONG_KEY
@@ -88,6 +90,33 @@ def test_a_web_identity(box, es_of_open_sts, open_sts):
     refused(box, "is not there", "/nonexistent", AWS_WEB_IDENTITY_TOKEN_FILE="/nonexistent", AWS_ROLE_ARN=ROLE)
     box.file("token", "\n")
     refused(box, "is empty", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token", AWS_ROLE_ARN=ROLE)
+
+
+def test_variables_before_the_profile_of_a_web_identity(box, es_of_open_sts, open_sts):
+    """Each of the three on its own, unless the profile was given to the session."""
+    box.file("token", "header.payload.signature\n")
+    config(box, "[profile bare]\nweb_identity_token_file = ~/token\n[profile whole]\nrole_arn = %s-profile\nweb_identity_token_file = ~/token\n"
+                "role_session_name = profile-name\n[profile gone]\nrole_arn = %s-profile\nweb_identity_token_file = /nonexistent\n"
+                "role_session_name = profile-name\n" % (ROLE, ROLE))
+    with Proxy(open_sts.url, keep_bodies=True) as proxy:
+        def asked(role, name, script=PING, **env):
+            seen = len(proxy.calls())
+            result = box.sql(script, env=env)
+            assert result.lines[-1] == "success", result
+            bodies = [call["body"].decode() for call in proxy.calls()[seen:]]
+            assert len(bodies) == 1 and "Action=AssumeRoleWithWebIdentity" in bodies[0], bodies
+            assert "RoleArn=%s&" % urllib.parse.quote(role, safe="") in bodies[0], bodies
+            assert "RoleSessionName=%s" % name in bodies[0], bodies
+
+        signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url)
+        asked(ROLE, "sqlite-opensearch-", AWS_PROFILE="bare", AWS_ROLE_ARN=ROLE)
+        asked(ROLE, "told&", AWS_PROFILE="whole", AWS_ROLE_ARN=ROLE, AWS_ROLE_SESSION_NAME="told")
+        asked(ROLE + "-profile", "told&", AWS_PROFILE="whole", AWS_ROLE_SESSION_NAME="told")
+        asked(ROLE + "-profile", "profile-name&", AWS_PROFILE="whole")
+        asked(ROLE + "-profile", "profile-name&", AWS_PROFILE="gone", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token")
+        given = "SELECT os_config('AWS_PROFILE', 'whole') IS NOT NULL; " + PING
+        asked(ROLE + "-profile", "profile-name&", given, AWS_ROLE_SESSION_NAME="told")
+    refused(box, "profile 'bare' has web_identity_token_file, but no role_arn", AWS_PROFILE="bare")
 
 
 @pytest.fixture(scope="module")
