@@ -6,6 +6,7 @@
 */
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include "aws/service.h"
 #include "aws/sigv4.h"
@@ -212,6 +213,12 @@ static bool says_clock(const char *answer, size_t len) {
   return says(answer, len, words);
 }
 
+/* A collection says "Forbidden" and no more, whatever it is: a clock that is wrong can be seen all the same. */
+static bool says_nothing(const struct aws_signer *signer, const char *answer, size_t len) {
+  static const char *const words[] = {"Forbidden", NULL};
+  return signer->service == OS_AWS_AOSS && says(answer, len, words);
+}
+
 /* Signed by keys or a clock that were mended meanwhile? */
 static bool is_outdated(struct aws_signer *signer, unsigned serial) {
   return serial != signer->serial;
@@ -227,7 +234,8 @@ static bool mend_clock(struct aws_signer *signer, double date) {
 
 static bool refused(struct os_signer *base, unsigned serial, const char *answer, size_t len, double date) {
   struct aws_signer *signer = (struct aws_signer *)(void *)base;
-  bool clock = says_clock(answer, len), expired = says_expired(answer, len);
+  bool expired = says_expired(answer, len);
+  bool clock = says_clock(answer, len) || says_nothing(signer, answer, len);
   if (!clock && !expired) return false;
   pthread_mutex_lock(&signer->lock);
   bool again = is_outdated(signer, serial) || (clock && mend_clock(signer, date));
@@ -260,9 +268,16 @@ static void redact(struct os_signer *base, char *text) {
   pthread_mutex_unlock(&signer->lock);
 }
 
+static void tell_origin(struct os_signer *base, char *out, size_t size) {
+  struct aws_signer *signer = (struct aws_signer *)(void *)base;
+  pthread_mutex_lock(&signer->lock);
+  snprintf(out, size, "%s", signer->keys && signer->keys->origin ? signer->keys->origin : "");
+  pthread_mutex_unlock(&signer->lock);
+}
+
 int os_aws_signer_new(struct os_signer **out, enum os_aws_service service, const char *region,
                       struct os_credentials *credentials, struct os_error *error) {
-  static const struct os_signer_class class = {sign, refused, free_signer, redact};
+  static const struct os_signer_class class = {sign, refused, free_signer, redact, tell_origin};
   struct aws_signer *signer = os_calloc(1, sizeof *signer);
   *out = NULL;
   if (signer && !(signer->region = os_strdup(region))) {

@@ -6,8 +6,9 @@
 #include "base/text.h"
 #include "cluster/cluster.h"
 #include "cluster/reason.h"
+#include "cluster/right.h"
 
-enum { TYPE_SIZE = 128, REASON_SIZE = 1024, RIGHT_SIZE = 256 };
+enum { TYPE_SIZE = 128, REASON_SIZE = 1024 };
 
 static enum os_code code_of(int status) {
   switch (status) {
@@ -24,46 +25,11 @@ static enum os_code code_of(int status) {
   }
 }
 
-/* The text between two marks, or "". */
-static void between(const char *text, const char *before, const char *after, char *out, size_t size) {
-  out[0] = '\0';
-  const char *start = strstr(text, before);
-  if (!start) return;
-  start += strlen(before);
-  const char *end = strstr(start, after);
-  if (end && end > start) os_copy_bytes(out, size, start, (size_t)(end - start));
-}
-
-/* The right that was missing, in the words of the OpenSearch security plugin, of Elasticsearch, and of AWS
- * IAM. */
-static void missing_right(const char *reason, char *right, size_t size) {
-  between(reason, "no permissions for [", "] and ", right, size);
-  if (!*right) between(reason, "no permissions for [", "]", right, size);
-  if (!*right) between(reason, "action [", "] is unauthorized", right, size);
-  if (!*right) between(reason, "not authorized to perform: ", " ", right, size);
-  if (!*right) {
-    const char *last = strstr(reason, "not authorized to perform: ");
-    if (last) os_copy_text(right, size, last + strlen("not authorized to perform: "));
-  }
-}
-
-static void advise_forbidden(const char *type, const char *reason, struct os_error *error) {
-  char right[RIGHT_SIZE];
-  missing_right(reason, right, sizeof right);
-  if (*right)
-    os_advise(error, "missing right: %s", right);
-  else if (!strcmp(type, "cluster_block_exception"))
-    os_advise(error,
-              "the index or the cluster is blocked: free disk space, or remove the block from its settings");
-  else
-    os_advise(error, "the user lacks a right that this request needs");
-}
-
 static void advise(int status, const char *type, const char *reason, struct os_error *error) {
   if (status == 401)
     os_advise(error, "check OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD");
   else if (status == 403)
-    advise_forbidden(type, reason, error);
+    os_advise_forbidden(type, reason, error);
   else if (status == 407)
     os_advise(error, "a proxy wants a password: check http_proxy and https_proxy");
   else if (status == 429 && !strcmp(type, "cluster_block_exception"))
@@ -79,6 +45,7 @@ static bool read_reason(const json_t *root, char *type, char *reason) {
   if (json_is_object(error) || json_is_string(error)) {
     os_reason_read(error, type, TYPE_SIZE, reason, REASON_SIZE);
     if (json_is_string(error)) type[0] = '\0';
+    if (!strcmp(reason, "403 Forbidden")) reason[0] = '\0'; /* a collection: what status and type say */
     return true;
   }
   const char *message = os_json_string(root, "message", NULL);
@@ -132,42 +99,6 @@ int os_cluster_answer_error(int status, const char *content_type, const char *bo
   return (int)code;
 }
 
-/* What AWS finds wrong with a signed request, by its words: OpenSearch Service sends no code ("Signing HTTP requests to
-** Amazon OpenSearch Service", and the errors common to all services). A collection says "Forbidden" and no more. */
-static void advise_signed(const struct os_endpoint *endpoint, struct os_error *error) {
-  static const struct {
-    const char *words, *advice;
-  } known[] = {
-      {"does not match the signature",
-       "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or a proxy on the way "
-       "changes requests"},
-      {"token included in the request is invalid",
-       "AWS does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN, AWS_PROFILE"},
-      {"token included in the request is expired",
-       "the keys have expired, and where they come from gave no newer ones: log in again"},
-      {"scoped to a valid region", "the domain is in another region: set AWS_REGION"},
-      {"scoped to correct service",
-       "the endpoint is of another kind: OPENSEARCH_SERVERLESS says whether it is a collection"},
-      {"Signature expired", "the clock of this machine is wrong"},
-      {"Signature not yet current", "the clock of this machine is wrong"},
-  };
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-    if (strstr(error->text, known[i].words)) {
-      os_advise(error, "%s", known[i].advice);
-      return;
-    }
-  if (endpoint->serverless)
-    os_advise(
-        error,
-        "a collection lets in whom its data access policy and its network policy name, with the right keys "
-        "and region, and says no more than this to all others");
-  else if (!strstr(error->advice, "missing right"))
-    os_advise(
-        error,
-        "the domain's access policy, and the role that fine-grained access control maps the keys to, must "
-        "allow it");
-}
-
 int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, const char *content_type,
                                 const char *body, size_t len, const char *what, struct os_error *error) {
   struct os_error scratch;
@@ -177,7 +108,13 @@ int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, 
   if (status == 404 && endpoint->serverless && !len)
     os_advise(error, "a collection of OpenSearch Serverless has no such operation");
   if (endpoint->auth == OS_AUTH_IAM) {
-    if (status == 401 || status == 403) advise_signed(endpoint, error);
+    if (status == 401 || status == 403) os_advise_signed(endpoint, what, error);
+  } else if (status == 403 && strstr(error->text, "User: anonymous is not authorized")) {
+    if (is_main)
+      os_advise(error, "this domain takes signed requests: set OPENSEARCH_AUTH=iam");
+    else
+      os_advise(error, "this domain takes signed requests: give auth iam to os_connect('%s', …)",
+                endpoint->name);
   } else if (status == 401 && endpoint->auth == OS_AUTH_NONE) {
     os_fail(error, OS_ERR_AUTH, "%s: the cluster wants a user and a password", what);
     if (is_main)

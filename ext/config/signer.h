@@ -37,6 +37,8 @@ struct os_signer_class {
   void (*free)(struct os_signer *signer);
   /* Hide what is secret in foreign text, in place; any thread. */
   void (*redact)(struct os_signer *signer, char *text);
+  /* Where the keys come from, for people; "" before the first request. Any thread. NULL: nobody knows. */
+  void (*origin)(struct os_signer *signer, char *out, size_t size);
 };
 
 struct os_signer { /* the first member of whatever implements it */

@@ -116,11 +116,11 @@ int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const c
 ** shows it. For work that is to be done once: ask and put the step in one transaction (os_ledger_begin()). */
 int os_ledger_step_last(struct os_ledger *ledger, const char *kind, const char *item, const char *name,
                         int64_t self, int64_t *job, char status[16], char state[16], struct os_error *error);
-/* The step of this name (item: an index) is "begun" while a search may not find yet what its job changed there. No other
-** job adopts it. */
+/* The step of this name (item: an index) is "begun" while a search may not find yet what its job changed there. No
+** other job adopts it. */
 #define OS_STEP_UNSEEN "unseen"
-/* When the last job ended that left it begun; now, when `job` itself has begun it. Others that run do not count. Seconds
-** since 1970, 0: none. */
+/* When the last job ended that left it begun; now, when `job` itself has begun it. Others that run do not count.
+** Seconds since 1970, 0: none. */
 int os_ledger_unseen_at(struct os_ledger *ledger, int64_t job, const char *index_name, double *when,
                         struct os_error *error);
 /* `job` goes on where `from` stopped: the steps of that one become its own, too. */

@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             state.note(ok=False, kind=why.kind, reason=why.message, method=self.command, target=target, status=why.status)
             return self.refuse(service, why)
         state.note(ok=True, method=self.command, target=target, service=service, key=key, bytes=len(body), warnings=warnings,
-                   action=self.headers.get("X-Amz-Target"))
+                   date=self.headers.get("X-Amz-Date"), action=self.headers.get("X-Amz-Target"))
         slots = None
         if service == "aoss":
             verdict = serverless.gate(state.options.collection, self.command, target, self.headers, body)

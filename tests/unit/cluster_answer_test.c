@@ -127,6 +127,71 @@ static void with_endpoint(void **state) {
   assert_int_equal(os_cluster_answer_error(401, NULL, "", 0, "x", NULL), OS_ERR_AUTH);
 }
 
+static void tell_origin(struct os_signer *signer, char *out, size_t size) {
+  (void)signer;
+  snprintf(out, size, "the instance");
+}
+
+static void keep(struct os_signer *signer, char *text) {
+  (void)signer;
+  (void)text;
+}
+
+static void signed_for(const char *what, bool serverless, const char *body, const char *text,
+                       const char *advice) {
+  static const struct os_signer_class class = {.origin = tell_origin, .redact = keep};
+  struct os_signer signer = {.references = 1, .does = &class};
+  struct os_endpoint endpoint = {.name = "main",
+                                 .url = "https://d.es.amazonaws.com",
+                                 .auth = OS_AUTH_IAM,
+                                 .serverless = serverless,
+                                 .signer = &signer};
+  os_error_clear(&error);
+  assert_int_equal(os_cluster_answer_error_for(&endpoint, 403, JSON, body, strlen(body), what, &error),
+                   OS_ERR_FORBIDDEN);
+  assert_string_equal(error.text, text);
+  if (!strstr(error.advice, advice)) print_error("'%s' is not in '%s'\n", advice, error.advice);
+  assert_non_null(strstr(error.advice, advice));
+}
+
+static void rights_of_aws(void **state) {
+  (void)state;
+  static const char forbidden[] =
+      "{\"status\":403,\"error\":{\"reason\":\"403 Forbidden\",\"type\":\"Forbidden\"}}";
+  static const char denied[] =
+      "{\"Message\":\"User: u is not authorized to perform: es:ESHttpPut because no policy allows it\"}";
+  static const char blocked[] = "{\"error\":{\"type\":\"cluster_block_exception\",\"reason\":\"blocked\"}}";
+  signed_for("PUT /x", false, denied,
+             "PUT /x: 403: User: u is not authorized to perform: es:ESHttpPut because no policy allows it",
+             "missing right: es:ESHttpPut on https://d.es.amazonaws.com: the domain's access policy");
+  signed_for("PUT /x", false, denied,
+             "PUT /x: 403: User: u is not authorized to perform: es:ESHttpPut because no policy allows it",
+             "; the keys come from the instance");
+  signed_for("POST /x/_bulk", false, blocked, "POST /x/_bulk: 403 cluster_block_exception: blocked",
+             "the index or the cluster is blocked");
+  signed_for("POST /x/_bulk", true, forbidden, "POST /x/_bulk: 403 Forbidden",
+             "names for aoss:WriteDocument,");
+  signed_for("POST /x/_search?size=5", true, forbidden, "POST /x/_search?size=5: 403 Forbidden",
+             "names for aoss:ReadDocument,");
+  signed_for("GET /x/_alias", true, forbidden, "GET /x/_alias: 403 Forbidden",
+             "names for aoss:DescribeCollectionItems,");
+  signed_for("POST /_aliases", true, forbidden, "POST /_aliases: 403 Forbidden",
+             "names for aoss:UpdateCollectionItems,");
+  signed_for("PUT /x", true, forbidden, "PUT /x: 403 Forbidden", "names for aoss:CreateIndex,");
+  signed_for("GET /x", true, forbidden, "GET /x: 403 Forbidden", "names for aoss:DescribeIndex,");
+}
+
+static void unsigned_for_a_domain(void **state) {
+  (void)state;
+  static const char body[] = "{\"Message\":\"User: anonymous is not authorized to perform: es:ESHttpGet\"}";
+  struct os_endpoint endpoint = {.name = "main", .url = "https://d.example", .auth = OS_AUTH_NONE};
+  os_cluster_answer_error_for(&endpoint, 403, JSON, body, strlen(body), "GET /", &error);
+  assert_non_null(strstr(error.advice, "OPENSEARCH_AUTH=iam"));
+  endpoint.name = "far";
+  os_cluster_answer_error_for(&endpoint, 403, JSON, body, strlen(body), "GET /", &error);
+  assert_non_null(strstr(error.advice, "os_connect('far'"));
+}
+
 static void names(void **state) {
   (void)state;
   static const char *const good[] = {"products", "p_v2", ".ds-x-000001", "caf\xc3\xa9",
@@ -150,8 +215,9 @@ static void names(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(json_answers), cmocka_unit_test(rights),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(json_answers),  cmocka_unit_test(rights),
                                      cmocka_unit_test(other_answers), cmocka_unit_test(with_endpoint),
+                                     cmocka_unit_test(rights_of_aws), cmocka_unit_test(unsigned_for_a_domain),
                                      cmocka_unit_test(names)};
   return cmocka_run_group_tests_name("cluster_answer", tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static void told_redact(struct os_signer *signer, char *text) {
   (void)signer, (void)text;
 }
 
-static const struct os_signer_class told_class = {told_sign, told_refused, told_free, told_redact};
+static const struct os_signer_class told_class = {told_sign, told_refused, told_free, told_redact, NULL};
 
 /* ---- fixture ---- */
 
