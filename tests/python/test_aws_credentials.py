@@ -226,6 +226,14 @@ def test_an_instance_that_never_answers_is_asked_once(box, creds, script, profil
     assert result.seconds < 3.8, "the instance was waited for too long: %r" % result
 
 
+def test_keys_that_are_refused_are_traced_back(box, s3_server):
+    """To where they come from, which may be none of the variables that one thinks of first."""
+    config(box, "[profile p]\n%s" % ini({**LONG_KEY, "AWS_SECRET_ACCESS_KEY": "wrong"}))
+    env = {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_S3": s3_server.url, "AWS_PROFILE": "p"}
+    box.fails("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "was answered with 403", "the keys come from profile 'p' in", ".aws/config",
+              env=env)
+
+
 def test_nothing_anywhere(box, es):
     refused(signed(box, es), "environment (AWS_ACCESS_KEY_ID is not set)", "profile 'default' (not in", "container", "AWS_EC2_METADATA_DISABLED",
             "set AWS_ACCESS_KEY_ID and")
