@@ -99,6 +99,12 @@ def test_keys_are_fetched_once_for_a_session(box, es, creds):
     ("[default]\nsso_account_id = 1\nsso_session = s\n[sso-session s]\nsso_region = r\n", ["sso_role_name"]),
     ("[default]\nsso_account_id = 1\nsso_role_name = R\nsso_session = s\nsso_region = q\n[sso-session s]\nsso_region = r\nsso_start_url = u\n",
      ["different values for sso_region"]),
+    ("[default]\nsso_account_id = 1\nsso_role_name = R\nsso_start_url = u\nsso_region = us east\n",
+     ["sso_region", "'us east' is not the name of a region", "eu-west-1"]),
+    ("[default]\nregion = us-east-1\n\0", ["config", "NUL byte", "AWS_CONFIG_FILE"]),
+    ("[default]\nsso_session = s\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = u\n",
+     ["profile 'default'", "its login lacks sso_account_id and sso_role_name"]),
+    ("[default]\nsso_start_url = u\nsso_region = us-east-1\n", ["profile 'default'", "its login lacks sso_account_id and sso_role_name"]),
 ])
 def test_what_is_wrong_in_a_profile(box, es, text, words):
     config(box, text)
@@ -112,7 +118,31 @@ def test_a_region_that_is_none(box, es):
 
 
 def test_a_missing_profile(box, es):
-    refused(signed(box, es), "no profile 'absent'", ".aws/config", "AWS_PROFILE", AWS_PROFILE="absent", **LONG_KEY)
+    refused(signed(box, es), "no profile 'absent'", ".aws/config", ".aws/credentials", "AWS_PROFILE", AWS_PROFILE="absent", **LONG_KEY)
+    refused(box, "no profile 'absent' in /nonexistent/config or /nonexistent/credentials", AWS_PROFILE="absent",
+            AWS_CONFIG_FILE="/nonexistent/config", AWS_SHARED_CREDENTIALS_FILE="/nonexistent/credentials")
+
+
+def test_a_profile_whose_section_is_called_as_in_the_other_file(box, es):
+    config(box, "[t]\n" + ini(LONG_KEY))
+    refused(signed(box, es), "no profile 't'", "write [profile t] instead of [t] in", ".aws/config", AWS_PROFILE="t")
+
+
+def test_a_folder_instead_of_a_file(box, es):
+    (box / ".aws/config").mkdir(parents=True)
+    refused(signed(box, es), "no profile 't'", ".aws/config (which is a folder)", AWS_PROFILE="t")
+    refused(box, "there are no AWS keys", ".aws/config (which is a folder)")
+    works(box, **LONG_KEY)
+
+
+@pytest.mark.parametrize("env, text, words", [
+    ({"AWS_METADATA_SERVICE_TIMEOUT": "abc"}, "", ["AWS_METADATA_SERVICE_TIMEOUT: 'abc' is not a number from 0 to 60", "unset it"]),
+    ({}, "[default]\nmetadata_service_num_attempts = 99\n",
+     ["metadata_service_num_attempts of profile 'default': '99' is not a number from 1 to 10", "; write"]),
+])
+def test_numbers_that_are_none(box, es, env, text, words):
+    config(box, text)
+    refused(signed(box, es), *words, AWS_EC2_METADATA_DISABLED=None, **env)
 
 
 def test_a_file_that_may_not_be_read(box, es):

@@ -167,6 +167,16 @@ def test_garbage_instead_of_a_role(box, es_of_open_sts, open_sts, fault, words):
         refused(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), *words, AWS_ROLE_ARN=ROLE, **LONG_KEY)
 
 
+def test_a_token_service_that_is_out_of_order(box, es_of_open_sts, open_sts):
+    """The role's trust is no matter then."""
+    box.file("token", "header.payload.signature\n")
+    with Proxy(open_sts.url) as proxy:
+        proxy.rule(on="any", fault="status", code=500)
+        signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url, MAX_RETRIES="0")
+        result = refused(box, "STS answered 500", "try again later", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token", AWS_ROLE_ARN=ROLE)
+        assert "trust" not in result.err
+
+
 def test_certificates_of_the_token_service_are_always_checked(box, es_of_open_sts, open_sts, certificates):
     """VERIFY_SSL=false is said of the cluster; the tokens that go to STS open more."""
     with Proxy(open_sts.url, tls=certificates.server("sts")) as proxy:

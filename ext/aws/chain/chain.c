@@ -58,6 +58,19 @@ static char *file_path(const struct os_search *search, const char *name, const c
   return given ? os_mprintf("%s%s", search->home, given + 1) : os_mprintf("%s/.aws/%s", search->home, usual);
 }
 
+static int fail_no_profile(const struct os_search *search, struct os_error *error) {
+  const char *config = os_profiles_shown(search->profiles, OS_PROFILE_CONFIG);
+  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or %s", search->profile, config,
+          os_profiles_shown(search->profiles, OS_PROFILE_CREDENTIALS));
+  if (os_profiles_has_bare(search->profiles, search->profile))
+    return os_advise(error,
+                     "write [profile %.100s] instead of [%.100s] in %s: bare names are for the file of "
+                     "credentials",
+                     search->profile, search->profile, config);
+  return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
+                   search->profile);
+}
+
 static int read_profiles(struct os_search *search, struct os_error *error) {
   char *credentials = file_path(search, "AWS_SHARED_CREDENTIALS_FILE", "credentials");
   char *config = file_path(search, "AWS_CONFIG_FILE", "config");
@@ -68,11 +81,7 @@ static int read_profiles(struct os_search *search, struct os_error *error) {
   os_free(config);
   if (code || strcmp(search->profile, "default") == 0 || os_profiles_has(search->profiles, search->profile))
     return code;
-  const char *path = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
-  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or the credentials file beside it",
-          search->profile, path ? path : "~/.aws/config");
-  return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
-                   search->profile);
+  return fail_no_profile(search, error);
 }
 
 static int name_session(struct os_search *search, struct os_error *error) {
@@ -146,11 +155,12 @@ static int from_profile(struct os_search *search, struct os_source **out, struct
   if (os_profiles_get(search->profiles, search->profile, "web_identity_token_file"))
     search->token_role = os_search_token_role(search, search->profile);
   bool there = os_profiles_has(search->profiles, search->profile);
-  const char *credentials = os_profiles_path(search->profiles, OS_PROFILE_CREDENTIALS);
-  const char *config = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
-  os_buf_printf(&search->tried, ", profile '%s' (%s %s or %s)", search->profile,
+  bool lacks = os_search_sso_lacks(search, search->profile);
+  os_buf_printf(&search->tried, ", profile '%s' (%s %s or %s%s)", search->profile,
                 there ? "no keys, role or login in" : "not in",
-                credentials ? credentials : "~/.aws/credentials", config ? config : "~/.aws/config");
+                os_profiles_shown(search->profiles, OS_PROFILE_CREDENTIALS),
+                os_profiles_shown(search->profiles, OS_PROFILE_CONFIG),
+                lacks ? "; its login lacks sso_account_id and sso_role_name" : "");
   return code;
 }
 

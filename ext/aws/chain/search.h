@@ -45,6 +45,7 @@ int os_search_file_keys(const struct os_search *search, const char *profile, enu
 /* from_sso.c: of a login; *out is NULL when the profile has none. */
 int os_search_sso(const struct os_search *search, const char *profile, struct os_source **out,
                   struct os_error *error);
+bool os_search_sso_lacks(const struct os_search *search, const char *profile);
 int os_search_login(const struct os_search *search, const char *profile, struct os_source **out,
                     struct os_error *error);
 /* last.c: the end of the chain: the instance (NULL: switched off; taken over), and an error that names
