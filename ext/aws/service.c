@@ -205,6 +205,21 @@ static bool advise_keys(const struct os_aws_fault *fault, const char *origin, st
   return true;
 }
 
+/* What is refused without a known reason: the name that was asked for, or who was asked. */
+static void advise_refused(const struct os_http_call *call, const struct os_aws_action *action,
+                           const struct os_aws_fault *fault, struct os_error *error) {
+  const struct os_endpoint *endpoint = call->endpoint;
+  bool known = fault->code[0] && call->status != 405;
+  bool custom = endpoint->setting && strcmp(endpoint->setting, "AWS_REGION") != 0;
+  if (call->status >= 500 || os_aws_fault_passes(call->status, fault)) return;
+  if (strcmp(fault->code, "InvalidBucketName") == 0)
+    os_advise(error, "look at the name: a bucket's has 3 to 63 lower-case letters, digits, dots and hyphens");
+  else if (!known && custom)
+    os_advise(error, "is %s the address of this service? %s says so", endpoint->url, endpoint->setting);
+  else if (call->status == 400)
+    os_advise(error, "look at the name %s", action->resource);
+}
+
 static enum os_code code_of(int status) {
   switch (status) {
   case 401: return OS_ERR_AUTH;
@@ -234,6 +249,8 @@ int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *act
   } else if (fault->region[0]) {
     os_advise(error, "it is in region %s: SELECT os_config('AWS_REGION', '%s')", fault->region,
               fault->region);
+  } else {
+    advise_refused(call, action, fault, error);
   }
   if (error) {
     os_endpoint_redact(call->endpoint, error->text);
