@@ -178,7 +178,7 @@ static void read_origin(const struct os_endpoint *endpoint, char *out, size_t si
 
 /* False: it is not the keys. origin: where they come from. */
 static bool advise_keys(const struct os_aws_fault *fault, const char *origin, struct os_error *error) {
-  static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId",
+  static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
                                         "UnrecognizedClientException", NULL};
   static const char *const wrong[] = {"SignatureDoesNotMatch", "InvalidSignatureException", NULL};
   static const char *const old[] = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", NULL};

@@ -5,7 +5,7 @@ import urllib.parse
 import pytest
 
 from harness.aws import LONG_KEY
-from harness.credentials import PING, ROLE, config, ini, no_secrets, refused, signed, works
+from harness.credentials import PING, ROLE, config, container, ini, instance, issued, no_secrets, refused, signed, works
 from proxy import Proxy
 
 
@@ -63,6 +63,28 @@ def test_roles_of_profiles(box, es_of_sts, sts):
         assert es_of_sts.decisions()[-1]["key"].startswith("ASIA")
     # the second role of the chain is asked for with the keys of the first, which this server's policy does not let pass
     refused(box, "profile 'chain'", "AccessDenied", "assumed-role/ingest-role/told", "sts:AssumeRole", AWS_PROFILE="chain")
+
+
+def test_what_is_asked_of_the_token_service(box, es_of_open_sts, open_sts):
+    config(box, "[profile base]\n%s[profile r]\nrole_arn = %s\nsource_profile = base\nrole_session_name = told\nexternal_id = e/1 +2\n"
+                "duration_seconds = 1800\n" % (ini(LONG_KEY), ROLE))
+    with Proxy(open_sts.url, keep_bodies=True) as proxy:
+        works(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), AWS_PROFILE="r")
+        asked, = [urllib.parse.parse_qs(call["body"].decode()) for call in proxy.calls()]
+    assert asked == {"Action": ["AssumeRole"], "Version": ["2011-06-15"], "RoleArn": [ROLE], "RoleSessionName": ["told"],
+                     "ExternalId": ["e/1 +2"], "DurationSeconds": ["1800"]}
+
+
+@pytest.mark.parametrize("place, path, env", [
+    ("EcsContainer", "/ecs/creds", container),
+    ("Ec2InstanceMetadata", "/latest/meta-data/iam/security-credentials/ingest-role", instance),
+])
+def test_a_role_with_the_keys_of_a_platform(box, es_of_open_sts, open_sts, creds, place, path, env):
+    config(box, "[profile r]\nrole_arn = %s\ncredential_source = %s\n" % (ROLE, place))
+    before = issued(creds, path)
+    works(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=open_sts.url), AWS_PROFILE="r", **env(creds))
+    assert issued(creds, path) == before + 1
+    assert es_of_open_sts.decisions()[-1]["key"].startswith("ASIA")
 
 
 def test_a_chain_of_roles(box, es_of_open_sts, open_sts):

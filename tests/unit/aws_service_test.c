@@ -109,6 +109,8 @@ static void faults(void **state) {
       {503, "<Error><Code>SlowDown</Code></Error>", "SlowDown", "", OS_ERR_BUSY, true, "503 (SlowDown)", ""},
       {500, "<html>", "", "", OS_ERR_BUSY, true, "500 (no code)", ""},
       {403, "", "", "", OS_ERR_FORBIDDEN, false, "403 (no code)", "must allow"},
+      {400, "<Error><Code>InvalidToken</Code></Error>", "InvalidToken", "", OS_ERR_REFUSED, false,
+       "400 (InvalidToken)", "look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN"},
       {400, "<Error><Code>InvalidBucketName</Code><Message>not valid</Message></Error>", "InvalidBucketName",
        "not valid", OS_ERR_REFUSED, false, "400 (InvalidBucketName)", "3 to 63 lower-case letters, digits"},
       {405, "<Error><Code>MethodNotAllowed</Code></Error>", "MethodNotAllowed", "", OS_ERR_REFUSED, false,
