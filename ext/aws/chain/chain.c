@@ -59,14 +59,10 @@ static char *file_path(const struct os_search *search, const char *name, const c
 }
 
 static int fail_no_profile(const struct os_search *search, struct os_error *error) {
-  const char *config = os_profiles_shown(search->profiles, OS_PROFILE_CONFIG);
-  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or %s", search->profile, config,
+  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or %s", search->profile,
+          os_profiles_shown(search->profiles, OS_PROFILE_CONFIG),
           os_profiles_shown(search->profiles, OS_PROFILE_CREDENTIALS));
-  if (os_profiles_has_bare(search->profiles, search->profile))
-    return os_advise(error,
-                     "write [profile %.100s] instead of [%.100s] in %s: bare names are for the file of "
-                     "credentials",
-                     search->profile, search->profile, config);
+  if (os_search_advise_bare(search, search->profile, error)) return OS_ERR_ARGUMENT;
   return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
                    search->profile);
 }

@@ -110,17 +110,36 @@ static bool is_on_the_way(const struct visit *visit, const char *profile) {
   return false;
 }
 
+bool os_search_advise_bare(const struct os_search *search, const char *profile, struct os_error *error) {
+  if (!os_profiles_has_bare(search->profiles, profile)) return false;
+  os_advise(error,
+            "write [profile %.100s] instead of [%.100s] in %s: bare names are for the file of credentials",
+            profile, profile, os_profiles_shown(search->profiles, OS_PROFILE_CONFIG));
+  return true;
+}
+
+static int fail_absent(const struct os_search *search, const char *profile, const char *source,
+                       struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which does not exist",
+          profile, source);
+  if (os_search_advise_bare(search, source, error)) return OS_ERR_ARGUMENT;
+  return os_advise(error, "correct source_profile, or make that profile: aws configure --profile %s", source);
+}
+
+static int fail_empty(const struct os_search *search, const char *profile, const char *source,
+                      struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which has no keys%s",
+          profile, source,
+          os_search_sso_lacks(search, source) ? "; its login lacks sso_account_id and sso_role_name" : "");
+  return os_advise(error, "put keys, a login or a credential_process into profile '%s'", source);
+}
+
 /* A profile may name itself when it has keys. */
 static int base_from_profile(const struct os_search *search, const struct visit *visit, const char *source,
                              struct os_source **out, struct os_error *error) {
   bool has_role = get(search, source, "role_arn") && !get(search, source, "web_identity_token_file");
   bool has_keys = has_file_keys(search, source);
-  if (!os_profiles_has(search->profiles, source)) {
-    os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which does not exist",
-            visit->profile, source);
-    return os_advise(error, "correct source_profile, or make that profile: aws configure --profile %s",
-                     source);
-  }
+  if (!os_profiles_has(search->profiles, source)) return fail_absent(search, visit->profile, source, error);
   if (strcmp(source, visit->profile) == 0 && has_keys) return from_file(search, source, out, error);
   if (is_on_the_way(visit, source)) return fail_loop(visit, source, error);
   if (has_role && !has_keys) {
@@ -128,10 +147,7 @@ static int base_from_profile(const struct os_search *search, const struct visit 
     return role_of(search, &further, out, error);
   }
   int code = os_search_profile(search, source, out, error);
-  if (code || *out) return code;
-  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which has no keys",
-          visit->profile, source);
-  return os_advise(error, "put keys, a login or a credential_process into profile '%s'", source);
+  return code || *out ? code : fail_empty(search, visit->profile, source, error);
 }
 
 static int base_from_place(const struct os_search *search, const char *profile, const char *place,

@@ -32,6 +32,8 @@ int os_search_profile_role(const struct os_search *search, struct os_source **ou
 const char *os_search_token_role(const struct os_search *search, const char *profile);
 int os_search_token_session(const struct os_search *search, const char *profile, const char **out,
                             struct os_error *error);
+/* The config file has [NAME], where only [profile NAME] counts: say so. False: it has not. */
+bool os_search_advise_bare(const struct os_search *search, const char *profile, struct os_error *error);
 /* Everything else a profile can have; *out is NULL when it has nothing. */
 int os_search_profile(const struct os_search *search, const char *profile, struct os_source **out,
                       struct os_error *error);
