@@ -28,6 +28,7 @@
 #define STEADY_JITTER_S 480.0
 #define FAILED_PAUSE_S 1.0
 #define LONGEST_PAUSE_S 60.0
+#define SILENT_S 2.0
 enum { WAIT_MS = 10 };
 
 struct os_credentials {
@@ -48,6 +49,8 @@ struct os_credentials {
   double next_try;                   /* monotonic */
   struct os_error fault;             /* of the last fetch; code OS_OK: it worked */
   bool told;                         /* somebody was given the fault */
+  struct os_error silence;           /* of the instance, asked for its region; code OS_OK: none */
+  double silent_until;               /* monotonic: so long it is not asked for keys either */
 };
 
 static void enter(struct os_credentials *credentials) {
@@ -109,9 +112,19 @@ static bool is_stopping(void *ctx) {
   return atomic_load(&((struct os_credentials *)ctx)->stopping);
 }
 
+static struct os_error recent_silence(struct os_credentials *credentials) {
+  struct os_error silence;
+  enter(credentials);
+  silence = credentials->silence;
+  if (os_clock_monotonic() >= credentials->silent_until) os_error_clear(&silence);
+  leave(credentials);
+  return silence;
+}
+
 static int fetch_once(struct os_credentials *credentials, struct os_aws_keys **out, struct os_error *error) {
-  struct os_fetch fetch = {.log = credentials->log,
-                           .probe = {.interrupted = is_stopping, .ctx = credentials}};
+  const struct os_error silence = recent_silence(credentials);
+  struct os_fetch fetch = {
+      .log = credentials->log, .silent = &silence, .probe = {.interrupted = is_stopping, .ctx = credentials}};
   struct os_source *source = credentials->chain.source;
   *out = NULL;
   int code = source->does->fetch(source, &fetch, out, error);
@@ -343,13 +356,21 @@ bool os_credentials_expired(struct os_credentials *credentials, const struct os_
   return true;
 }
 
-/* Once: the instance answers within a second, or never. */
+static void note_silence(struct os_credentials *credentials, const struct os_error *silence) {
+  enter(credentials);
+  credentials->silence = *silence;
+  credentials->silent_until = os_clock_monotonic() + SILENT_S;
+  leave(credentials);
+}
+
+/* Once: the instance answers within a second, or never; then it has no keys for the same call either. */
 static void ask_region(struct os_credentials *credentials) {
   struct os_fetch fetch = {.log = credentials->log};
-  struct os_error ignored;
+  struct os_error fault;
   if (credentials->region_asked || !credentials->chain.instance.url) return;
   credentials->region_asked = true;
-  os_instance_region(&credentials->chain.instance, &fetch, &credentials->asked_region, &ignored);
+  os_instance_region(&credentials->chain.instance, &fetch, &credentials->asked_region, &fault);
+  if (!credentials->asked_region && fault.code == OS_ERR_NETWORK) note_silence(credentials, &fault);
   if (credentials->asked_region && !os_aws_is_region(credentials->asked_region)) {
     os_free(credentials->asked_region);
     credentials->asked_region = NULL;

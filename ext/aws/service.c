@@ -168,16 +168,29 @@ bool os_aws_fault_passes(int status, const struct os_aws_fault *fault) {
   return status >= 500 || status == 429 || is_one_of(fault->code, codes);
 }
 
-static int advise_keys(const struct os_aws_fault *fault, struct os_error *error) {
-  static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId",
+/* "; the keys come from …", or "". */
+static void read_origin(const struct os_endpoint *endpoint, char *out, size_t size) {
+  char origin[200] = "";
+  struct os_signer *signer = endpoint->signer;
+  if (signer && signer->does->origin) signer->does->origin(signer, origin, sizeof origin);
+  snprintf(out, size, "%s%s", *origin ? "; the keys come from " : "", origin);
+}
+
+/* False: it is not the keys. origin: where they come from. */
+static bool advise_keys(const struct os_aws_fault *fault, const char *origin, struct os_error *error) {
+  static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
                                         "UnrecognizedClientException", NULL};
   static const char *const wrong[] = {"SignatureDoesNotMatch", "InvalidSignatureException", NULL};
   static const char *const old[] = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", NULL};
-  if (is_one_of(fault->code, unknown))
-    return os_advise(
-        error, "this service does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and "
-               "AWS_PROFILE, and at the address of the service");
-  if (is_one_of(fault->code, wrong)) {
+  if (is_one_of(fault->code, unknown)) {
+    os_advise(error,
+              "this service does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and "
+              "AWS_PROFILE, and at the address of the service%s",
+              origin);
+  } else if (is_one_of(fault->code, old)) {
+    os_advise(error, "the keys have expired, and where they come from gave no newer ones: log in again%s",
+              origin);
+  } else if (is_one_of(fault->code, wrong)) {
     const char *advice = "the secret does not belong to the access key: look at AWS_SECRET_ACCESS_KEY";
     if (strstr(fault->message, "valid region"))
       advice = "what is at this address is in another region than the request was signed for: look at "
@@ -185,12 +198,26 @@ static int advise_keys(const struct os_aws_fault *fault, struct os_error *error)
     else if (strstr(fault->message, "correct service"))
       advice = "what is at this address is another service: look at AWS_ENDPOINT_URL and its kind for each "
                "service, and at `endpoint_url` in the profile";
-    return os_advise(error, "%s", advice);
+    os_advise(error, "%s%s", advice, origin);
+  } else {
+    return false;
   }
-  if (is_one_of(fault->code, old))
-    return os_advise(error,
-                     "the keys have expired, and where they come from gave no newer ones: log in again");
-  return OS_ERR_INTERNAL;
+  return true;
+}
+
+/* What is refused without a known reason: the name that was asked for, or who was asked. */
+static void advise_refused(const struct os_http_call *call, const struct os_aws_action *action,
+                           const struct os_aws_fault *fault, struct os_error *error) {
+  const struct os_endpoint *endpoint = call->endpoint;
+  bool known = fault->code[0] && call->status != 405;
+  bool custom = endpoint->setting && strcmp(endpoint->setting, "AWS_REGION") != 0;
+  if (call->status >= 500 || os_aws_fault_passes(call->status, fault)) return;
+  if (strcmp(fault->code, "InvalidBucketName") == 0)
+    os_advise(error, "look at the name: a bucket's has 3 to 63 lower-case letters, digits, dots and hyphens");
+  else if (!known && custom)
+    os_advise(error, "is %s the address of this service? %s says so", endpoint->url, endpoint->setting);
+  else if (call->status == 400)
+    os_advise(error, "look at the name %s", action->resource);
 }
 
 static enum os_code code_of(int status) {
@@ -212,14 +239,18 @@ int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *act
   int rc = os_fail(error, code_of(call->status), "%s on %s was answered with %d (%s)%s%s", action->name,
                    action->resource, call->status, code, fault->message[0] ? ": " : "", fault->message);
   if (error) error->http_status = call->status;
-  if (advise_keys(fault, error) != OS_ERR_INTERNAL) {
+  char origin[256];
+  read_origin(call->endpoint, origin, sizeof origin);
+  if (advise_keys(fault, origin, error)) {
     /* said */
   } else if (rc == OS_ERR_FORBIDDEN) {
-    os_advise(error, "the policies of whoever asks, and the resource's own, must allow %s on %s",
-              action->name, action->resource);
+    os_advise(error, "the policies of whoever asks, and the resource's own, must allow %s on %s%s",
+              action->name, action->resource, origin);
   } else if (fault->region[0]) {
     os_advise(error, "it is in region %s: SELECT os_config('AWS_REGION', '%s')", fault->region,
               fault->region);
+  } else {
+    advise_refused(call, action, fault, error);
   }
   if (error) {
     os_endpoint_redact(call->endpoint, error->text);

@@ -38,7 +38,8 @@ static int read_open_file(int fd, const char *path, size_t limit, const char *wh
                           struct os_error *error) {
   struct stat info;
   if (fstat(fd, &info)) return fail_read(error, what, path, os_errno_text(errno));
-  if (S_ISDIR(info.st_mode)) return OS_OK; /* `python -m venv .env` makes a folder of that name */
+  out->is_folder = S_ISDIR(info.st_mode);
+  if (out->is_folder) return OS_OK; /* `python -m venv .env` makes a folder of that name */
   if (!S_ISREG(info.st_mode)) return fail_read(error, what, path, "it is not a regular file");
   if (info.st_size < 0 || (unsigned long long)info.st_size > limit)
     return fail_read(error, what, path, "it is too large to be what it should be");

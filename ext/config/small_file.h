@@ -8,6 +8,7 @@
 struct os_small_file {
   char *text; /* NUL-terminated and wiped when freed; NULL: no such file, or it is a folder */
   size_t len;
+  bool is_folder;
   bool others_may_read; /* readable by group or others */
 };
 

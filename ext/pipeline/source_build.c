@@ -67,8 +67,21 @@ static int add_url(struct build *build, const char *url, const struct os_source_
   return rc ? rc : os_source_add_objects(build->list, build->s3, url, pages, build->error);
 }
 
+/* "arn:aws:s3:::bucket/key", as policies have it; partitions differ. NULL: it is none. */
+static const char *behind_arn(const char *path) {
+  static const char service[] = ":s3:::";
+  const char *partition = os_has_prefix(path, "arn:aws") ? path + strlen("arn:aws") : NULL;
+  const char *end = partition ? strchr(partition, ':') : NULL;
+  return end && os_has_prefix(end, service) ? end + strlen(service) : NULL;
+}
+
 static int add_path(struct build *build, const char *path) {
+  const char *behind = behind_arn(path);
   if (!path[0]) return os_fail(build->error, OS_ERR_ARGUMENT, "the path is empty");
+  if (behind) {
+    os_fail(build->error, OS_ERR_ARGUMENT, "'%.300s' is an ARN, not a path or a URL", path);
+    return os_advise(build->error, "write s3://%.300s", behind);
+  }
   if (os_s3_is_url(path)) return add_url(build, path, NULL);
   return os_source_add_files(build->list, path, build->probe, build->error);
 }

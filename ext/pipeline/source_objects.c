@@ -116,8 +116,12 @@ static int advise_near(struct os_s3 *s3, const char *bucket, const char *prefix,
 
 static int nothing_there(struct os_s3 *s3, const char *bucket, const char *key, const struct walk *walk,
                          struct os_error *error) {
-  if (walk->seen && walk->pattern)
-    return os_fail(error, OS_ERR_IO, "nothing matches s3://%s/%s", bucket, key);
+  if (walk->seen && walk->pattern) {
+    os_fail(error, OS_ERR_IO, "nothing matches s3://%s/%s", bucket, key);
+    return os_advise(error, "%llu %s with '%.*s', the first is '%.300s'", (unsigned long long)walk->seen,
+                     walk->seen == 1 ? "object begins" : "objects begin", (int)walk->prefix_len, key,
+                     walk->first);
+  }
   if (walk->seen) {
     os_fail(error, OS_ERR_ARGUMENT, "s3://%s/%s holds no file to load: %llu %s there, the first is '%.300s'",
             bucket, key, (unsigned long long)walk->seen, walk->seen == 1 ? "object is" : "objects are",

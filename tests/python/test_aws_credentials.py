@@ -85,6 +85,9 @@ def test_keys_are_fetched_once_for_a_session(box, es, creds):
     ("[default]\nrole_arn = %s\nsource_profile = a\ncredential_source = Environment\n" % ROLE, ["both source_profile and"]),
     ("[default]\nrole_arn = %s\nsource_profile = absent\n" % ROLE, ["'absent'", "does not exist"]),
     ("[default]\nrole_arn = %s\nsource_profile = a\n[profile a]\nregion = us-east-1\n" % ROLE, ["'a'", "has no keys"]),
+    ("[default]\nrole_arn = %s\nsource_profile = a\n[a]\nregion = us-east-1\n" % ROLE, ["'a'", "does not exist", "write [profile a] instead of [a] in"]),
+    ("[default]\nrole_arn = %s\nsource_profile = a\n[profile a]\nsso_start_url = u\n" % ROLE,
+     ["'a'", "has no keys", "its login lacks sso_account_id and sso_role_name"]),
     ("[default]\nrole_arn = %s\ncredential_source = Moon\n" % ROLE, ["Moon", "EcsContainer"]),
     ("[default]\nrole_arn = %s\ncredential_source = Environment\n" % ROLE, ["Environment", "there are none"]),
     ("[default]\nrole_arn = %s\nsource_profile = b\nmfa_serial = m\n[profile b]\n%s" % (ROLE, ini(LONG_KEY)), ["mfa_serial", "by hand"]),
@@ -99,6 +102,12 @@ def test_keys_are_fetched_once_for_a_session(box, es, creds):
     ("[default]\nsso_account_id = 1\nsso_session = s\n[sso-session s]\nsso_region = r\n", ["sso_role_name"]),
     ("[default]\nsso_account_id = 1\nsso_role_name = R\nsso_session = s\nsso_region = q\n[sso-session s]\nsso_region = r\nsso_start_url = u\n",
      ["different values for sso_region"]),
+    ("[default]\nsso_account_id = 1\nsso_role_name = R\nsso_start_url = u\nsso_region = us east\n",
+     ["sso_region", "'us east' is not the name of a region", "eu-west-1"]),
+    ("[default]\nregion = us-east-1\n\0", ["config", "NUL byte", "AWS_CONFIG_FILE"]),
+    ("[default]\nsso_session = s\n[sso-session s]\nsso_region = us-east-1\nsso_start_url = u\n",
+     ["profile 'default'", "its login lacks sso_account_id and sso_role_name"]),
+    ("[default]\nsso_start_url = u\nsso_region = us-east-1\n", ["profile 'default'", "its login lacks sso_account_id and sso_role_name"]),
 ])
 def test_what_is_wrong_in_a_profile(box, es, text, words):
     config(box, text)
@@ -112,7 +121,31 @@ def test_a_region_that_is_none(box, es):
 
 
 def test_a_missing_profile(box, es):
-    refused(signed(box, es), "no profile 'absent'", ".aws/config", "AWS_PROFILE", AWS_PROFILE="absent", **LONG_KEY)
+    refused(signed(box, es), "no profile 'absent'", ".aws/config", ".aws/credentials", "AWS_PROFILE", AWS_PROFILE="absent", **LONG_KEY)
+    refused(box, "no profile 'absent' in /nonexistent/config or /nonexistent/credentials", AWS_PROFILE="absent",
+            AWS_CONFIG_FILE="/nonexistent/config", AWS_SHARED_CREDENTIALS_FILE="/nonexistent/credentials")
+
+
+def test_a_profile_whose_section_is_called_as_in_the_other_file(box, es):
+    config(box, "[t]\n" + ini(LONG_KEY))
+    refused(signed(box, es), "no profile 't'", "write [profile t] instead of [t] in", ".aws/config", AWS_PROFILE="t")
+
+
+def test_a_folder_instead_of_a_file(box, es):
+    (box / ".aws/config").mkdir(parents=True)
+    refused(signed(box, es), "no profile 't'", ".aws/config (which is a folder)", AWS_PROFILE="t")
+    refused(box, "there are no AWS keys", ".aws/config (which is a folder)")
+    works(box, **LONG_KEY)
+
+
+@pytest.mark.parametrize("env, text, words", [
+    ({"AWS_METADATA_SERVICE_TIMEOUT": "abc"}, "", ["AWS_METADATA_SERVICE_TIMEOUT: 'abc' is not a number from 0 to 60", "unset it"]),
+    ({}, "[default]\nmetadata_service_num_attempts = 99\n",
+     ["metadata_service_num_attempts of profile 'default': '99' is not a number from 1 to 10", "; write"]),
+])
+def test_numbers_that_are_none(box, es, env, text, words):
+    config(box, text)
+    refused(signed(box, es), *words, AWS_EC2_METADATA_DISABLED=None, **env)
 
 
 def test_a_file_that_may_not_be_read(box, es):
@@ -209,6 +242,29 @@ def test_an_instance_that_gives_nothing(box, es, creds, mode, words):
     result = refused(signed(box, es), "environment", "web identity", "profile 'default'", "container", "instance", words, "AWS_PROFILE",
                      **instance(creds))
     assert result.seconds < 3, "the instance was waited for too long: %r" % result
+
+
+@pytest.mark.parametrize("script, profile, region", [
+    ("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "r", None),
+    ("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "default", "us-east-1"),
+    ("SELECT os_dlq_receive();", "r", "us-east-1"),
+])
+def test_an_instance_that_never_answers_is_asked_once(box, creds, script, profile, region):
+    """For its region and for its keys: whoever waits for S3 or a queue is not made to wait for each try of theirs."""
+    config(box, "[profile r]\nrole_arn = %s\ncredential_source = Ec2InstanceMetadata\n" % ROLE)
+    creds.control("/__creds/imds?mode=hang")
+    box.env.update(instance(creds, AWS_REGION=region, AWS_PROFILE=profile, AWS_METADATA_SERVICE_TIMEOUT="2",
+                            AWS_ENDPOINT_URL="http://127.0.0.1:9", SQS_DLQ_ARN="arn:aws:sqs:us-east-1:123456789012:q"))
+    result = box.fails(script, "no answer from " + creds.url, env=box.env, timeout=60)
+    assert result.seconds < 3.8, "the instance was waited for too long: %r" % result
+
+
+def test_keys_that_are_refused_are_traced_back(box, s3_server):
+    """To where they come from, which may be none of the variables that one thinks of first."""
+    config(box, "[profile p]\n%s" % ini({**LONG_KEY, "AWS_SECRET_ACCESS_KEY": "wrong"}))
+    env = {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL_S3": s3_server.url, "AWS_PROFILE": "p"}
+    box.fails("SELECT * FROM os_preview('s3://bucket/x.ndjson');", "was answered with 403", "the keys come from profile 'p' in", ".aws/config",
+              env=env)
 
 
 def test_nothing_anywhere(box, es):

@@ -1,9 +1,11 @@
 """Keys of roles: on top of other keys, in chains of profiles, for a token of another issuer; and an STS that is out of order.
 The servers verify what they are asked with."""
+import urllib.parse
+
 import pytest
 
 from harness.aws import LONG_KEY
-from harness.credentials import PING, ROLE, config, ini, no_secrets, refused, signed, works
+from harness.credentials import PING, ROLE, config, container, ini, instance, issued, no_secrets, refused, signed, works
 from proxy import Proxy
 
 
@@ -63,6 +65,28 @@ def test_roles_of_profiles(box, es_of_sts, sts):
     refused(box, "profile 'chain'", "AccessDenied", "assumed-role/ingest-role/told", "sts:AssumeRole", AWS_PROFILE="chain")
 
 
+def test_what_is_asked_of_the_token_service(box, es_of_open_sts, open_sts):
+    config(box, "[profile base]\n%s[profile r]\nrole_arn = %s\nsource_profile = base\nrole_session_name = told\nexternal_id = e/1 +2\n"
+                "duration_seconds = 1800\n" % (ini(LONG_KEY), ROLE))
+    with Proxy(open_sts.url, keep_bodies=True) as proxy:
+        works(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), AWS_PROFILE="r")
+        asked, = [urllib.parse.parse_qs(call["body"].decode()) for call in proxy.calls()]
+    assert asked == {"Action": ["AssumeRole"], "Version": ["2011-06-15"], "RoleArn": [ROLE], "RoleSessionName": ["told"],
+                     "ExternalId": ["e/1 +2"], "DurationSeconds": ["1800"]}
+
+
+@pytest.mark.parametrize("place, path, env", [
+    ("EcsContainer", "/ecs/creds", container),
+    ("Ec2InstanceMetadata", "/latest/meta-data/iam/security-credentials/ingest-role", instance),
+])
+def test_a_role_with_the_keys_of_a_platform(box, es_of_open_sts, open_sts, creds, place, path, env):
+    config(box, "[profile r]\nrole_arn = %s\ncredential_source = %s\n" % (ROLE, place))
+    before = issued(creds, path)
+    works(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=open_sts.url), AWS_PROFILE="r", **env(creds))
+    assert issued(creds, path) == before + 1
+    assert es_of_open_sts.decisions()[-1]["key"].startswith("ASIA")
+
+
 def test_a_chain_of_roles(box, es_of_open_sts, open_sts):
     config(box, "[profile base]\n%s[profile one]\nrole_arn = %s\nsource_profile = base\n[profile two]\nrole_arn = %s-2\nsource_profile = one\n"
            % (ini(LONG_KEY), ROLE, ROLE))
@@ -88,6 +112,33 @@ def test_a_web_identity(box, es_of_open_sts, open_sts):
     refused(box, "is not there", "/nonexistent", AWS_WEB_IDENTITY_TOKEN_FILE="/nonexistent", AWS_ROLE_ARN=ROLE)
     box.file("token", "\n")
     refused(box, "is empty", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token", AWS_ROLE_ARN=ROLE)
+
+
+def test_variables_before_the_profile_of_a_web_identity(box, es_of_open_sts, open_sts):
+    """Each of the three on its own, unless the profile was given to the session."""
+    box.file("token", "header.payload.signature\n")
+    config(box, "[profile bare]\nweb_identity_token_file = ~/token\n[profile whole]\nrole_arn = %s-profile\nweb_identity_token_file = ~/token\n"
+                "role_session_name = profile-name\n[profile gone]\nrole_arn = %s-profile\nweb_identity_token_file = /nonexistent\n"
+                "role_session_name = profile-name\n" % (ROLE, ROLE))
+    with Proxy(open_sts.url, keep_bodies=True) as proxy:
+        def asked(role, name, script=PING, **env):
+            seen = len(proxy.calls())
+            result = box.sql(script, env=env)
+            assert result.lines[-1] == "success", result
+            bodies = [call["body"].decode() for call in proxy.calls()[seen:]]
+            assert len(bodies) == 1 and "Action=AssumeRoleWithWebIdentity" in bodies[0], bodies
+            assert "RoleArn=%s&" % urllib.parse.quote(role, safe="") in bodies[0], bodies
+            assert "RoleSessionName=%s" % name in bodies[0], bodies
+
+        signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url)
+        asked(ROLE, "sqlite-opensearch-", AWS_PROFILE="bare", AWS_ROLE_ARN=ROLE)
+        asked(ROLE, "told&", AWS_PROFILE="whole", AWS_ROLE_ARN=ROLE, AWS_ROLE_SESSION_NAME="told")
+        asked(ROLE + "-profile", "told&", AWS_PROFILE="whole", AWS_ROLE_SESSION_NAME="told")
+        asked(ROLE + "-profile", "profile-name&", AWS_PROFILE="whole")
+        asked(ROLE + "-profile", "profile-name&", AWS_PROFILE="gone", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token")
+        given = "SELECT os_config('AWS_PROFILE', 'whole') IS NOT NULL; " + PING
+        asked(ROLE + "-profile", "profile-name&", given, AWS_ROLE_SESSION_NAME="told")
+    refused(box, "profile 'bare' has web_identity_token_file, but no role_arn", AWS_PROFILE="bare")
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +187,16 @@ def test_garbage_instead_of_a_role(box, es_of_open_sts, open_sts, fault, words):
     with Proxy(open_sts.url) as proxy:
         proxy.rule(on="any", **fault)
         refused(signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url), *words, AWS_ROLE_ARN=ROLE, **LONG_KEY)
+
+
+def test_a_token_service_that_is_out_of_order(box, es_of_open_sts, open_sts):
+    """The role's trust is no matter then."""
+    box.file("token", "header.payload.signature\n")
+    with Proxy(open_sts.url) as proxy:
+        proxy.rule(on="any", fault="status", code=500)
+        signed(box, es_of_open_sts, AWS_ENDPOINT_URL_STS=proxy.url, MAX_RETRIES="0")
+        result = refused(box, "STS answered 500", "try again later", AWS_WEB_IDENTITY_TOKEN_FILE=box / "token", AWS_ROLE_ARN=ROLE)
+        assert "trust" not in result.err
 
 
 def test_certificates_of_the_token_service_are_always_checked(box, es_of_open_sts, open_sts, certificates):

@@ -68,13 +68,23 @@ def test_local_files_and_objects_together_each_once(box, plain, index, folder):
 
 @pytest.mark.parametrize("path, words", [
     ("p/none.csv", ["there is no object", "p/none.csv", "'p/a.csv'"]), ("p/none/", ["there is no object", "'p/"]), ("q/r/s/", ["'p/'"]),
-    ("p/*.tsv", ["nothing matches"]), ("p/.dir/", ["holds no file to load", "1 object"]), ("none*", ["nothing matches"])])
+    ("p/*.tsv", ["nothing matches", "objects begin with 'p/'", "the first is 'p/.dir/x.csv'"]), ("p/.dir/", ["holds no file to load", "1 object"]), ("none*", ["nothing matches"])])
 def test_nothing_there(box, index, plain, folder, path, words):
     plain.create(index, datasets.PRODUCTS)
     if path == "p/.dir/":
         path = "p/mark/"
     box.load_fails(folder + path, index, *words)
     assert plain.count(index) == 0
+
+
+def test_an_arn_where_a_url_was_meant(box, index, plain):
+    plain.create(index, datasets.PRODUCTS)
+    box.load_fails("arn:aws:s3:::bucket/p/", index, "'arn:aws:s3:::bucket/p/' is an ARN", "write s3://bucket/p/")
+
+
+def test_a_name_that_no_bucket_can_have(box, index, plain, s3):
+    plain.create(index, datasets.PRODUCTS)
+    box.load_fails("s3://My_Bucket/p/", index, "400 (InvalidBucketName)", "3 to 63 lower-case letters")
 
 
 def test_a_bucket_where_a_prefix_was_meant(box, plain, index, folder):

@@ -8,6 +8,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
+from harness.credentials import config, from_now, printed, program
 from harness.s3 import at, put
 from proxy import Proxy
 
@@ -81,6 +82,23 @@ def test_a_list_goes_on_behind_the_last_key(box, plain, index, s3, bucket, broke
     box.load("s3://%s/p/" % bucket, index)
     assert plain.count(index) == 1005
     assert any("start-after=p%2F0999.ndjson" in call["path"] for call in broken.calls())
+
+
+@pytest.mark.parametrize("path", ["p/", "p/a.csv"])
+def test_keys_that_s3_calls_expired(box, plain, index, s3, bucket, broken, path):
+    """Others are fetched from where they came, and the request goes again."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    keys = {name: box.env[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    program(box, "echo >>runs\n[ $(wc -l <runs) = 1 ] && echo '%s' || echo '%s'\n" % (
+        printed(keys, SessionToken="old", Expiration=from_now(3600)), printed(keys, Expiration=from_now(3600))))
+    config(box, "[default]\ncredential_process = %s\n" % (box / "keys.sh"))
+    at(box, {name: None for name in keys})
+    broken.rule(on="GET /", times=1, **xml(400, fault("ExpiredToken", "The provided token has expired.")))
+    box.load("s3://%s/%s" % (bucket, path), index)
+    assert_exactly_once(plain, index, DOCS)
+    assert len((box / "runs").read_text().splitlines()) == 2
+    assert broken.rules[0]["fired"] == 1
 
 
 # ---- what does not --------------------------------------------------------------------------------------------------------------

@@ -76,6 +76,11 @@ def load(box, index, content=FOUR, name="in.csv", **options):
     return box.load(str(path), index, create=MAPPING, max_failed=None, **options)
 
 
+def test_another_service_at_the_address_of_the_queue(box, s3_server):
+    env = {**LONG_KEY, **s3_server.exports, "AWS_ENDPOINT_URL_SQS": s3_server.url, "SQS_DLQ_ARN": "arn:aws:sqs:us-east-1:123456789012:q"}
+    box.fails("SELECT os_dlq_receive();", "was answered with 405", "is %s the address of this service?" % s3_server.url, "AWS_ENDPOINT_URL_SQS", env=env)
+
+
 # ---- sending ------------------------------------------------------------------------------------------------------
 def test_a_load_sends_what_it_had_to_refuse(sender, queue, index):
     result = load(sender, index)

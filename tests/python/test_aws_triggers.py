@@ -25,7 +25,7 @@ def test_a_trigger_in_s3(box, plain, index, s3, bucket, trigger):
     ("t.json", b"{nonsense", "t.json.*line 1"),
     ("t.json", b"", "t.json"),
     ("t.json", b" " * ((1 << 20) + 1), "has 1048577 bytes; at most 1048576"),
-    ("other.json", b"{}", "there is no trigger 's3://.*/t.json'"),
+    ("other.json", b"{}", "there is no trigger 's3://.*/t.json'; look at bucket and key, letter by letter"),
 ])
 def test_bad_triggers(box, s3, bucket, key, content, words):
     s3.put(bucket, key, content)

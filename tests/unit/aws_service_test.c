@@ -63,7 +63,8 @@ static void bad_xml(void **state) {
 
 /* ---- faults ---- */
 
-static struct os_endpoint endpoint = {.url = (char *)(uintptr_t) "http://127.0.0.1:1", .name = NULL};
+static struct os_endpoint endpoint = {
+    .url = (char *)(uintptr_t) "http://127.0.0.1:1", .name = NULL, .setting = "AWS_ENDPOINT_URL_S3"};
 
 static void read_fault(int status, const char *answer, struct os_aws_fault *fault) {
   static const struct os_aws_action action = {"s3:GetObject", "s3://b/k"};
@@ -108,6 +109,16 @@ static void faults(void **state) {
       {503, "<Error><Code>SlowDown</Code></Error>", "SlowDown", "", OS_ERR_BUSY, true, "503 (SlowDown)", ""},
       {500, "<html>", "", "", OS_ERR_BUSY, true, "500 (no code)", ""},
       {403, "", "", "", OS_ERR_FORBIDDEN, false, "403 (no code)", "must allow"},
+      {400, "<Error><Code>InvalidToken</Code></Error>", "InvalidToken", "", OS_ERR_REFUSED, false,
+       "400 (InvalidToken)", "look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN"},
+      {400, "<Error><Code>InvalidBucketName</Code><Message>not valid</Message></Error>", "InvalidBucketName",
+       "not valid", OS_ERR_REFUSED, false, "400 (InvalidBucketName)", "3 to 63 lower-case letters, digits"},
+      {405, "<Error><Code>MethodNotAllowed</Code></Error>", "MethodNotAllowed", "", OS_ERR_REFUSED, false,
+       "405 (MethodNotAllowed)", "is http://127.0.0.1:1 the address of this service? AWS_ENDPOINT_URL_S3"},
+      {404, "<html>", "", "", OS_ERR_NOT_FOUND, false, "404 (no code)",
+       "is http://127.0.0.1:1 the address of this service?"},
+      {400, "<Error><Code>Odd</Code></Error>", "Odd", "", OS_ERR_REFUSED, false, "400 (Odd)",
+       "look at the name s3://b/k"},
       {301, "<Error><Code>PermanentRedirect</Code><Region>eu-west-1</Region></Error>", "PermanentRedirect",
        "", OS_ERR_ANSWER, false, "301", "region eu-west-1"},
   };

@@ -42,12 +42,29 @@ static void choose_profile(struct os_search *search, const struct os_credentials
   search->profile_given = choice->profile || (setting && session);
 }
 
+static void choose_role(struct os_search *search, const struct os_credentials_choice *choice) {
+  const char *setting = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
+  bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_ROLE_ARN), "session") == 0;
+  search->env_role = variable("AWS_ROLE_ARN");
+  if (!search->env_role && !session) search->env_role = setting;
+  search->given_role = session ? setting : choice->role_arn;
+}
+
 /* A path out of a variable, "~" being the user's folder, or the usual one below it. */
 static char *file_path(const struct os_search *search, const char *name, const char *usual) {
   const char *given = variable(name);
   if (given && (given[0] != '~' || given[1] != '/' || !search->home)) return os_strdup(given);
   if (!given && !search->home) return NULL;
   return given ? os_mprintf("%s%s", search->home, given + 1) : os_mprintf("%s/.aws/%s", search->home, usual);
+}
+
+static int fail_no_profile(const struct os_search *search, struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or %s", search->profile,
+          os_profiles_shown(search->profiles, OS_PROFILE_CONFIG),
+          os_profiles_shown(search->profiles, OS_PROFILE_CREDENTIALS));
+  if (os_search_advise_bare(search, search->profile, error)) return OS_ERR_ARGUMENT;
+  return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
+                   search->profile);
 }
 
 static int read_profiles(struct os_search *search, struct os_error *error) {
@@ -60,17 +77,14 @@ static int read_profiles(struct os_search *search, struct os_error *error) {
   os_free(config);
   if (code || strcmp(search->profile, "default") == 0 || os_profiles_has(search->profiles, search->profile))
     return code;
-  const char *path = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
-  os_fail(error, OS_ERR_ARGUMENT, "there is no profile '%.100s' in %s or the credentials file beside it",
-          search->profile, path ? path : "~/.aws/config");
-  return os_advise(error, "correct AWS_PROFILE, or make the profile: aws configure --profile %.100s",
-                   search->profile);
+  return fail_no_profile(search, error);
 }
 
 static int name_session(struct os_search *search, struct os_error *error) {
   const char *given = variable("AWS_ROLE_SESSION_NAME");
   search->session_name =
       given ? os_strdup(given) : os_mprintf("sqlite-opensearch-%ld", (long)os_clock_unix());
+  search->session_named = given != NULL;
   return search->session_name ? OS_OK : os_fail_nomem(error);
 }
 
@@ -84,6 +98,7 @@ static int find_sts(struct os_search *search, struct os_error *error) {
 static int begin(struct os_search *search, const struct os_credentials_choice *choice,
                  struct os_error *error) {
   choose_profile(search, choice);
+  choose_role(search, choice);
   search->home = variable("HOME");
   os_buf_init(&search->tried, 0);
   int code = read_profiles(search, error);
@@ -115,22 +130,17 @@ static int from_environment(struct os_search *search, struct os_source **out, st
   return os_environment_source(out, search->settings, error);
 }
 
-/* The role that goes with the token: the environment's own before any other. */
-static const char *token_role(const struct os_search *search, const struct os_credentials_choice *choice) {
-  const char *role = variable("AWS_ROLE_ARN");
-  if (!role) role = os_settings_get(search->settings, OS_SET_AWS_ROLE_ARN);
-  return role ? role : choice->role_arn;
-}
-
-static int from_web_identity(struct os_search *search, const struct os_credentials_choice *choice,
-                             struct os_source **out, struct os_error *error) {
+static int from_web_identity(struct os_search *search, struct os_source **out, struct os_error *error) {
   const char *file = variable(TOKEN_FILE);
   if (!file || search->profile_given) {
     os_buf_printf(&search->tried, ", a web identity (" TOKEN_FILE " is %s)",
                   file ? "passed over too" : "not set");
     return OS_OK;
   }
-  struct os_role role = os_search_role(search, token_role(search, choice), TOKEN_FILE);
+  search->token_role = os_search_token_role(search, search->profile);
+  struct os_role role = os_search_role(search, search->token_role, TOKEN_FILE);
+  int code = os_search_token_session(search, search->profile, &role.session_name, error);
+  if (code) return code;
   if (role.arn) return os_web_identity_source(out, &role, file, error);
   os_fail(error, OS_ERR_ARGUMENT, TOKEN_FILE " is set, but AWS_ROLE_ARN is not");
   return os_advise(error, "set it to the role that the token is for, or unset " TOKEN_FILE);
@@ -138,12 +148,15 @@ static int from_web_identity(struct os_search *search, const struct os_credentia
 
 static int from_profile(struct os_search *search, struct os_source **out, struct os_error *error) {
   int code = os_search_profile(search, search->profile, out, error);
+  if (os_profiles_get(search->profiles, search->profile, "web_identity_token_file"))
+    search->token_role = os_search_token_role(search, search->profile);
   bool there = os_profiles_has(search->profiles, search->profile);
-  const char *credentials = os_profiles_path(search->profiles, OS_PROFILE_CREDENTIALS);
-  const char *config = os_profiles_path(search->profiles, OS_PROFILE_CONFIG);
-  os_buf_printf(&search->tried, ", profile '%s' (%s %s or %s)", search->profile,
+  bool lacks = os_search_sso_lacks(search, search->profile);
+  os_buf_printf(&search->tried, ", profile '%s' (%s %s or %s%s)", search->profile,
                 there ? "no keys, role or login in" : "not in",
-                credentials ? credentials : "~/.aws/credentials", config ? config : "~/.aws/config");
+                os_profiles_shown(search->profiles, OS_PROFILE_CREDENTIALS),
+                os_profiles_shown(search->profiles, OS_PROFILE_CONFIG),
+                lacks ? "; its login lacks sso_account_id and sso_role_name" : "");
   return code;
 }
 
@@ -164,12 +177,11 @@ static int from_instance(struct os_search *search, struct os_source **out, struc
   return code ? code : os_search_last(search, source, out, error);
 }
 
-static int find_source(struct os_search *search, const struct os_credentials_choice *choice,
-                       struct os_source **out, struct os_error *error) {
+static int find_source(struct os_search *search, struct os_source **out, struct os_error *error) {
   *out = NULL;
   int code = from_environment(search, out, error);
   if (!code && !*out) code = os_search_profile_role(search, out, error);
-  if (!code && !*out) code = from_web_identity(search, choice, out, error);
+  if (!code && !*out) code = from_web_identity(search, out, error);
   if (!code && !*out) code = from_profile(search, out, error);
   if (!code && !*out) code = from_container(search, out, error);
   if (!code && !*out) code = from_instance(search, out, error);
@@ -184,9 +196,9 @@ static int put_role_on_top(struct os_search *search, const struct os_credentials
   bool session = strcmp(os_settings_source(search->settings, OS_SET_AWS_ROLE_ARN), "session") == 0;
   bool chosen = choice->role_arn != NULL;
   const char *arn = chosen ? choice->role_arn : setting;
-  const char *token = variable(TOKEN_FILE);
+  bool token = variable(TOKEN_FILE) || (search->token_role && !search->profile_given);
   if (!arn || (token && !chosen && !session)) return OS_OK;
-  if (token && !search->profile_given && strcmp(arn, token_role(search, choice)) == 0) return OS_OK;
+  if (search->token_role && strcmp(arn, search->token_role) == 0) return OS_OK;
   struct os_role role = os_search_role(search, arn, chosen ? "the connection's role" : "AWS_ROLE_ARN");
   struct os_source *base = *source;
   *source = NULL;
@@ -199,7 +211,7 @@ int os_chain_find(struct os_chain *out, struct os_settings *settings,
   const struct os_credentials_choice own = own_choice(settings, choice);
   memset(out, 0, sizeof *out);
   int code = begin(&search, &own, error);
-  if (!code) code = find_source(&search, &own, &out->source, error);
+  if (!code) code = find_source(&search, &out->source, error);
   if (!code) code = put_role_on_top(&search, &own, &out->source, error);
   if (!code) code = os_search_instance(&search, &out->instance, error);
   if (!code) {

@@ -24,11 +24,17 @@ static int read_number(const struct os_search *search, const char *name, const c
   const char *value = either(search, name, key);
   double number = 0;
   if (!value) return OS_OK;
-  if (!os_parse_double(value, &number) || number < least || number > most)
-    return os_fail(error, OS_ERR_ARGUMENT, "%s (or %s of the profile): '%.40s' is not a number from %d to %d",
-                   name, key, value, (int)least, (int)most);
-  *out = number;
-  return OS_OK;
+  if (os_parse_double(value, &number) && number >= least && number <= most) {
+    *out = number;
+    return OS_OK;
+  }
+  if (variable(name))
+    os_fail(error, OS_ERR_ARGUMENT, "%s: '%.40s' is not a number from %d to %d", name, value, (int)least,
+            (int)most);
+  else
+    os_fail(error, OS_ERR_ARGUMENT, "%s of profile '%s': '%.40s' is not a number from %d to %d", key,
+            search->profile, value, (int)least, (int)most);
+  return os_advise(error, "write such a number, or unset it: 1 holds then");
 }
 
 static const char *default_url(const struct os_search *search) {

@@ -47,26 +47,29 @@ static bool is_duration(const char *text, int64_t *seconds) {
   return !text || (os_parse_int(text, seconds) && *seconds >= 900 && *seconds <= 43200);
 }
 
-static int read_role(const struct os_search *search, const char *profile, const char *where,
-                     struct os_role *out, struct os_error *error) {
+static int fail_value(const char *profile, const char *wrong, struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s': %s", profile, wrong);
+  return os_advise(error, "correct it in the profile");
+}
+
+/* The profile's own name for the session; *out stays as it is where there is none. */
+static int read_session_name(const struct os_search *search, const char *profile, const char **out,
+                             struct os_error *error) {
   const char *name = get(search, profile, "role_session_name");
+  if (name && !is_session_name(name))
+    return fail_value(profile, "role_session_name is not 2 to 64 letters, digits or _+=,.@-", error);
+  if (name) *out = name;
+  return OS_OK;
+}
+
+/* Fills all but arn and session_name. */
+static int read_role(const struct os_search *search, const char *profile, struct os_role *out,
+                     struct os_error *error) {
   const char *duration = get(search, profile, "duration_seconds");
   int64_t seconds = 0;
-  *out = os_search_role(search, get(search, profile, "role_arn"), where);
-  if (!out->arn) {
-    os_fail(error, OS_ERR_ARGUMENT, "%s has web_identity_token_file, but no role_arn", where);
-    return os_advise(error, "write the role's ARN into it: role_arn = arn:aws:iam::123456789012:role/name");
-  }
-  const char *wrong =
-      !os_has_prefix(out->arn, "arn:")   ? "role_arn is not an ARN"
-      : name && !is_session_name(name)   ? "role_session_name is not 2 to 64 letters, digits or _+=,.@-"
-      : !is_duration(duration, &seconds) ? "duration_seconds is not a whole number from 900 to 43200"
-                                         : NULL;
-  if (wrong) {
-    os_fail(error, OS_ERR_ARGUMENT, "%s: %s", where, wrong);
-    return os_advise(error, "correct it in the profile");
-  }
-  if (name) out->session_name = name;
+  if (!os_has_prefix(out->arn, "arn:")) return fail_value(profile, "role_arn is not an ARN", error);
+  if (!is_duration(duration, &seconds))
+    return fail_value(profile, "duration_seconds is not a whole number from 900 to 43200", error);
   out->duration = (int)seconds;
   out->external_id = get(search, profile, "external_id");
   return OS_OK;
@@ -107,17 +110,36 @@ static bool is_on_the_way(const struct visit *visit, const char *profile) {
   return false;
 }
 
+bool os_search_advise_bare(const struct os_search *search, const char *profile, struct os_error *error) {
+  if (!os_profiles_has_bare(search->profiles, profile)) return false;
+  os_advise(error,
+            "write [profile %.100s] instead of [%.100s] in %s: bare names are for the file of credentials",
+            profile, profile, os_profiles_shown(search->profiles, OS_PROFILE_CONFIG));
+  return true;
+}
+
+static int fail_absent(const struct os_search *search, const char *profile, const char *source,
+                       struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which does not exist",
+          profile, source);
+  if (os_search_advise_bare(search, source, error)) return OS_ERR_ARGUMENT;
+  return os_advise(error, "correct source_profile, or make that profile: aws configure --profile %s", source);
+}
+
+static int fail_empty(const struct os_search *search, const char *profile, const char *source,
+                      struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which has no keys%s",
+          profile, source,
+          os_search_sso_lacks(search, source) ? "; its login lacks sso_account_id and sso_role_name" : "");
+  return os_advise(error, "put keys, a login or a credential_process into profile '%s'", source);
+}
+
 /* A profile may name itself when it has keys. */
 static int base_from_profile(const struct os_search *search, const struct visit *visit, const char *source,
                              struct os_source **out, struct os_error *error) {
   bool has_role = get(search, source, "role_arn") && !get(search, source, "web_identity_token_file");
   bool has_keys = has_file_keys(search, source);
-  if (!os_profiles_has(search->profiles, source)) {
-    os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which does not exist",
-            visit->profile, source);
-    return os_advise(error, "correct source_profile, or make that profile: aws configure --profile %s",
-                     source);
-  }
+  if (!os_profiles_has(search->profiles, source)) return fail_absent(search, visit->profile, source, error);
   if (strcmp(source, visit->profile) == 0 && has_keys) return from_file(search, source, out, error);
   if (is_on_the_way(visit, source)) return fail_loop(visit, source, error);
   if (has_role && !has_keys) {
@@ -125,10 +147,7 @@ static int base_from_profile(const struct os_search *search, const struct visit 
     return role_of(search, &further, out, error);
   }
   int code = os_search_profile(search, source, out, error);
-  if (code || *out) return code;
-  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' names '%s' as its source_profile, which has no keys",
-          visit->profile, source);
-  return os_advise(error, "put keys, a login or a credential_process into profile '%s'", source);
+  return code || *out ? code : fail_empty(search, visit->profile, source, error);
 }
 
 static int base_from_place(const struct os_search *search, const char *profile, const char *place,
@@ -180,7 +199,9 @@ static int role_of(const struct os_search *search, const struct visit *visit, st
   struct os_source *base = NULL;
   snprintf(where, sizeof where, "profile '%s'", visit->profile);
   *out = NULL;
-  int code = read_role(search, visit->profile, where, &role, error);
+  role = os_search_role(search, get(search, visit->profile, "role_arn"), where);
+  int code = read_session_name(search, visit->profile, &role.session_name, error);
+  if (!code) code = read_role(search, visit->profile, &role, error);
   if (!code) code = find_base(search, visit, &base, error);
   return code ? code : os_role_source(out, &role, base, error);
 }
@@ -195,6 +216,29 @@ int os_search_profile_role(const struct os_search *search, struct os_source **ou
 
 /* ---- the rest ---- */
 
+/* Do variables go with it? Not with a profile that was given, nor with one that another names. */
+static bool has_variables(const struct os_search *search, const char *profile) {
+  return !search->profile_given && strcmp(profile, search->profile) == 0;
+}
+
+const char *os_search_token_role(const struct os_search *search, const char *profile) {
+  const char *own = get(search, profile, "role_arn");
+  if (has_variables(search, profile) && search->env_role) return search->env_role;
+  if (own || strcmp(profile, search->profile) != 0) return own;
+  return search->given_role;
+}
+
+int os_search_token_session(const struct os_search *search, const char *profile, const char **out,
+                            struct os_error *error) {
+  if (has_variables(search, profile) && search->session_named) return OS_OK;
+  return read_session_name(search, profile, out, error);
+}
+
+static int fail_no_role(const char *profile, struct os_error *error) {
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s' has web_identity_token_file, but no role_arn", profile);
+  return os_advise(error, "write the role's ARN into it: role_arn = arn:aws:iam::123456789012:role/name");
+}
+
 static int from_web_identity(const struct os_search *search, const char *profile, struct os_source **out,
                              struct os_error *error) {
   const char *file = get(search, profile, "web_identity_token_file");
@@ -202,7 +246,10 @@ static int from_web_identity(const struct os_search *search, const char *profile
   struct os_role role;
   if (!file) return OS_OK;
   snprintf(where, sizeof where, "profile '%s'", profile);
-  int code = read_role(search, profile, where, &role, error);
+  role = os_search_role(search, os_search_token_role(search, profile), where);
+  if (!role.arn) return fail_no_role(profile, error);
+  int code = os_search_token_session(search, profile, &role.session_name, error);
+  if (!code) code = read_role(search, profile, &role, error);
   return code ? code : os_web_identity_source(out, &role, file, error);
 }
 

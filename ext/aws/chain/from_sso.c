@@ -42,7 +42,9 @@ static int check_session(const struct os_search *search, const char *profile, co
 
 static int check_region(const char *profile, const char *region, struct os_error *error) {
   if (os_aws_is_region(region)) return OS_OK;
-  return os_fail(error, OS_ERR_ARGUMENT, "profile '%s': sso_region is not the name of a region", profile);
+  os_fail(error, OS_ERR_ARGUMENT, "profile '%s': sso_region '%.60s' is not the name of a region", profile,
+          region);
+  return os_advise(error, "write the region of IAM Identity Center, for example sso_region = eu-west-1");
 }
 
 /* ~/.aws/FOLDER/cache/DIGEST.json */
@@ -57,6 +59,18 @@ static int make_cache_path(const struct os_search *search, const char *folder, c
   if (path) *out = os_token_file_path(path, digest, name);
   os_free(path);
   return *out ? OS_OK : os_fail_nomem(error);
+}
+
+/* A login is named, but not whose keys: perhaps meant for another tool, so no error by itself. */
+bool os_search_sso_lacks(const struct os_search *search, const char *profile) {
+  static const char *const login[] = {"sso_session", "sso_start_url"};
+  static const char *const whose[] = {"sso_account_id", "sso_role_name"};
+  bool named = false, complete = false;
+  for (int i = 0; i < 2; i++) {
+    named = named || os_profiles_get(search->profiles, profile, login[i]);
+    complete = complete || os_profiles_get(search->profiles, profile, whose[i]);
+  }
+  return named && !complete;
 }
 
 int os_search_sso(const struct os_search *search, const char *profile, struct os_source **out,

@@ -166,8 +166,11 @@ static int take_lines(struct scan *scan) {
 int os_ini_parse(struct os_ini **out, const char *text, size_t len, const char *file,
                  struct os_error *error) {
   *out = NULL;
-  if (len && memchr(text, '\0', len))
-    return os_fail(error, OS_ERR_FORMAT, "%s: holds a NUL byte; this is not a file of AWS profiles", file);
+  if (len && memchr(text, '\0', len)) {
+    os_fail(error, OS_ERR_FORMAT, "%s: holds a NUL byte; this is not a file of AWS profiles", file);
+    return os_advise(error, "write it anew as UTF-8, or name another with AWS_CONFIG_FILE or "
+                            "AWS_SHARED_CREDENTIALS_FILE");
+  }
   struct os_ini *ini = os_calloc(1, sizeof *ini);
   if (!ini) return os_fail_nomem(error);
   struct scan scan = {.ini = ini, .file = file, .line = 1, .error = error};

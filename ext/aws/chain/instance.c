@@ -18,6 +18,7 @@ enum { TOKEN = 512, PATH = 400 };
 struct instance_source {
   struct os_source base;
   struct os_instance instance;
+  bool worked; /* it has given keys: this machine is an instance */
 };
 
 static int ask(const struct os_instance *instance, struct os_fetch *fetch, const char *method,
@@ -131,14 +132,28 @@ static int get_keys(const struct os_instance *instance, struct os_fetch *fetch, 
   return code;
 }
 
+/* Where no service has ever answered there is none: asking again, as after a fault that may pass, would
+** only make everybody wait. */
+static int fail_for_good(int code, struct os_error *error) {
+  if (code != OS_ERR_NETWORK) return code;
+  if (error) error->code = OS_ERR_AUTH;
+  return OS_ERR_AUTH;
+}
+
 static int fetch_keys(struct os_source *base, struct os_fetch *fetch, struct os_aws_keys **out,
                       struct os_error *error) {
-  const struct os_instance *instance = &((struct instance_source *)(void *)base)->instance;
+  struct instance_source *source = (struct instance_source *)(void *)base;
   int status;
   *out = NULL;
-  int code = get_keys(instance, fetch, out, &status, error);
-  if (code && status == 401) code = get_keys(instance, fetch, out, &status, error); /* the token is stale */
-  return code;
+  if (fetch->silent && fetch->silent->code && !source->worked) {
+    if (error) *error = *fetch->silent;
+    return fail_for_good(OS_ERR_NETWORK, error);
+  }
+  int code = get_keys(&source->instance, fetch, out, &status, error);
+  if (code && status == 401) /* the token is stale */
+    code = get_keys(&source->instance, fetch, out, &status, error);
+  source->worked = source->worked || code == OS_OK;
+  return source->worked ? code : fail_for_good(code, error);
 }
 
 static void free_instance(struct os_source *base) {

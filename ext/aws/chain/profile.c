@@ -16,6 +16,7 @@ enum { LARGEST_FILE = 1 << 20, TITLE = 300 };
 struct os_profiles {
   struct os_ini *files[2]; /* NULL: there is none */
   char *paths[2];
+  char *folders[2]; /* for messages; NULL: it is none */
 };
 
 static int read_file(struct os_profiles *profiles, enum os_profile_file which, const char *path,
@@ -30,6 +31,8 @@ static int read_file(struct os_profiles *profiles, enum os_profile_file which, c
               which == OS_PROFILE_CONFIG ? "AWS_CONFIG_FILE" : "AWS_SHARED_CREDENTIALS_FILE");
     return code;
   }
+  if (file.is_folder) profiles->folders[which] = os_mprintf("%s (which is a folder)", path);
+  if (file.is_folder && !profiles->folders[which]) return os_fail_nomem(error);
   if (file.text) code = os_ini_parse(&profiles->files[which], file.text, file.len, path, error);
   os_small_file_free(&file);
   return code;
@@ -55,12 +58,19 @@ void os_profiles_free(struct os_profiles *profiles) {
   for (int i = 0; i < 2; i++) {
     os_ini_free(profiles->files[i]);
     os_free(profiles->paths[i]);
+    os_free(profiles->folders[i]);
   }
   os_free(profiles);
 }
 
 const char *os_profiles_path(const struct os_profiles *profiles, enum os_profile_file file) {
   return profiles->paths[file];
+}
+
+const char *os_profiles_shown(const struct os_profiles *profiles, enum os_profile_file file) {
+  const char *usual = file == OS_PROFILE_CONFIG ? "~/.aws/config" : "~/.aws/credentials";
+  if (profiles->folders[file]) return profiles->folders[file];
+  return profiles->paths[file] ? profiles->paths[file] : usual;
 }
 
 /* "kind name" as a section's title; false: no section can have so long a one. */
@@ -90,6 +100,10 @@ bool os_profiles_has(const struct os_profiles *profiles, const char *profile) {
   if (os_ini_has(profiles->files[OS_PROFILE_CREDENTIALS], profile)) return true;
   if (is_plain_default(profiles, profile)) return os_ini_has(profiles->files[OS_PROFILE_CONFIG], profile);
   return config_has(profiles, "profile", profile);
+}
+
+bool os_profiles_has_bare(const struct os_profiles *profiles, const char *profile) {
+  return os_ini_has(profiles->files[OS_PROFILE_CONFIG], profile);
 }
 
 const char *os_profiles_in(const struct os_profiles *profiles, enum os_profile_file file, const char *profile,

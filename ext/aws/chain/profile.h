@@ -15,8 +15,12 @@ int os_profiles_read(struct os_profiles **out, const char *credentials_path, con
                      struct os_error *error);
 void os_profiles_free(struct os_profiles *profiles); /* wipes; NULL is harmless */
 const char *os_profiles_path(const struct os_profiles *profiles, enum os_profile_file file); /* or NULL */
+/* The same for messages: where there is no path, the usual one; and whether it is a folder. */
+const char *os_profiles_shown(const struct os_profiles *profiles, enum os_profile_file file);
 
 bool os_profiles_has(const struct os_profiles *profiles, const char *profile);
+/* Does [NAME] stand in the config file, where only [profile NAME] counts? */
+bool os_profiles_has_bare(const struct os_profiles *profiles, const char *profile);
 /* The value of a key, in the credentials file if it is there, else in the config file; or of one file
 ** alone. NULL: not given, or empty. Borrowed, like all below. */
 const char *os_profiles_get(const struct os_profiles *profiles, const char *profile, const char *key);

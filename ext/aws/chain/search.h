@@ -17,12 +17,23 @@ struct os_search {
   struct os_profiles *profiles;
   struct os_addresses addresses;
   char *sts_url, *sts_region, *session_name;
-  struct os_buf tried; /* what gave nothing and why, for people: ", "-separated */
+  bool session_named;     /* by AWS_ROLE_SESSION_NAME */
+  const char *env_role;   /* AWS_ROLE_ARN of the environment or .env, or NULL */
+  const char *given_role; /* of an option or os_config(), or NULL */
+  const char *token_role; /* what the token that was found is for; NULL: none was */
+  struct os_buf tried;    /* what gave nothing and why, for people: ", "-separated */
 };
 
 /* from_profile.c: the role that a profile assumes; *out is NULL when it has none. Loops, and whatever is
 ** missing, are errors. */
 int os_search_profile_role(const struct os_search *search, struct os_source **out, struct os_error *error);
+/* The role that the token of a web identity is for, and the name of its session: per key the environment
+** before the profile, unless that was given. NULL: no role is named. */
+const char *os_search_token_role(const struct os_search *search, const char *profile);
+int os_search_token_session(const struct os_search *search, const char *profile, const char **out,
+                            struct os_error *error);
+/* The config file has [NAME], where only [profile NAME] counts: say so. False: it has not. */
+bool os_search_advise_bare(const struct os_search *search, const char *profile, struct os_error *error);
 /* Everything else a profile can have; *out is NULL when it has nothing. */
 int os_search_profile(const struct os_search *search, const char *profile, struct os_source **out,
                       struct os_error *error);
@@ -36,6 +47,7 @@ int os_search_file_keys(const struct os_search *search, const char *profile, enu
 /* from_sso.c: of a login; *out is NULL when the profile has none. */
 int os_search_sso(const struct os_search *search, const char *profile, struct os_source **out,
                   struct os_error *error);
+bool os_search_sso_lacks(const struct os_search *search, const char *profile);
 int os_search_login(const struct os_search *search, const char *profile, struct os_source **out,
                     struct os_error *error);
 /* last.c: the end of the chain: the instance (NULL: switched off; taken over), and an error that names

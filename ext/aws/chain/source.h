@@ -18,7 +18,8 @@ struct os_fetch {
   struct os_net *net; /* made when the first request is, by os_fetch_http() */
   struct os_log *log; /* borrowed; may be NULL */
   struct os_probe probe;
-  bool hung; /* a request got no answer: the network thread may take long to end */
+  const struct os_error *silent; /* what a moment ago came of asking the instance for its region; or NULL */
+  bool hung;                     /* a request got no answer: the network thread may take long to end */
 };
 
 struct os_source_class {

@@ -94,6 +94,9 @@ static int fail_refused(const struct role *role, const struct os_http_call *call
   if (error) error->http_status = call->status;
   if (strcmp(code, "SignatureDoesNotMatch") == 0 || strcmp(code, "InvalidClientTokenId") == 0)
     os_advise(error, "the keys that ask are wrong: check access key id, secret access key and session token");
+  else if (call->status >= 500)
+    os_advise(error,
+              "it is busy or out of order: try again later, and check AWS_ENDPOINT_URL_STS where it is set");
   else if (role->token_file)
     os_advise(error, "the role must trust the issuer of the token in '%s', and the token must be of now",
               role->token_file);

@@ -38,7 +38,10 @@ int os_s3_small_read(struct os_s3 *s3, const char *url, size_t most, const char 
     rc = os_advise(error, "write s3://%s/ and the object's key", name);
   }
   if (!rc) rc = os_s3_look(s3, name, key, &found, object, &bucket, error);
-  if (!rc && !found) rc = os_fail(error, OS_ERR_IO, "there is no %s '%.300s'", what, url);
+  if (!rc && !found) {
+    os_fail(error, OS_ERR_IO, "there is no %s '%.300s'", what, url);
+    rc = os_advise(error, "look at bucket and key, letter by letter: aws s3 ls '%.300s'", url);
+  }
   if (!rc && object->size > most)
     rc = os_fail(error, OS_ERR_ARGUMENT, "the %s '%.300s' has %llu bytes; at most %zu are read", what, url,
                  (unsigned long long)object->size, most);
