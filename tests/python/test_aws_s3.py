@@ -66,6 +66,17 @@ def test_local_files_and_objects_together_each_once(box, plain, index, folder):
     assert box.figures()["files"] == 7
 
 
+@pytest.mark.parametrize("name", ["p/zero.csv", "p/zero.ndjson", "p/zero.csv.gz"])
+def test_an_empty_object_by_itself(box, plain, index, folder, s3, bucket, name):
+    """It has no first byte to be asked for."""
+    s3.put(bucket, name, b"")
+    plain.create(index, datasets.PRODUCTS)
+    result = box.load(folder + name, index)
+    assert result["status"] == "success" and result["response"]["files"] == 1 and result["response"]["documents_read"] == 0
+    assert plain.count(index) == 0 and files_of(box) == [folder + name]
+    assert box.load(folder + name, index, mode="resume")["response"]["files_skipped"] == 1
+
+
 @pytest.mark.parametrize("path, words", [
     ("p/none.csv", ["there is no object", "p/none.csv", "'p/a.csv'"]), ("p/none/", ["there is no object", "'p/"]), ("q/r/s/", ["'p/'"]),
     ("p/*.tsv", ["nothing matches"]), ("p/.dir/", ["holds no file to load", "1 object"]), ("none*", ["nothing matches"])])

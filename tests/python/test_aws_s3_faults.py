@@ -1,6 +1,7 @@
 """Loads from S3 when something breaks: bodies cut short, throttling, faults of the server, objects replaced or deleted midway,
 tokens of a list that are not known any more, silence. The proxy stands between the extension and versitygw, which still
 verifies each signature."""
+import os
 import threading
 import time
 
@@ -8,7 +9,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
-from harness.s3 import at, put
+from harness.s3 import S3, at, put
 from proxy import Proxy
 
 DOCS = datasets.products(300)
@@ -26,6 +27,18 @@ def broken(box, s3, s3_server):
     with Proxy(s3_server.url, seed=20261121) as proxy:
         at(box, {"AWS_ENDPOINT_URL_S3": proxy.url})
         yield proxy
+
+
+@pytest.fixture
+def bucket_elsewhere(box, aws_servers):
+    """A bucket in eu-central-1, where the server takes signatures for nothing else; the box believes in us-west-2."""
+    server = aws_servers.start("s3-moved", "s3", "--region", "eu-central-1")
+    client = S3.of(server.exports)
+    put(client, client.bucket("moved"), "p/a.csv", DOCS)
+    with Proxy(server.url, seed=3) as proxy:
+        at(box, {**server.exports, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL_S3": proxy.url})
+        yield "moved", proxy
+    aws_servers.stop("s3-moved")
 
 
 def xml(code, body, **more):
@@ -81,6 +94,23 @@ def test_a_list_goes_on_behind_the_last_key(box, plain, index, s3, bucket, broke
     box.load("s3://%s/p/" % bucket, index)
     assert plain.count(index) == 1005
     assert any("start-after=p%2F0999.ndjson" in call["path"] for call in broken.calls())
+
+
+def elsewhere(code, region):
+    text = "<Error><Code>%s</Code><Message>address it there</Message></Error>" % code
+    return {"body": text, "content_type": "application/xml", "headers": {"x-amz-bucket-region": region}}
+
+
+@pytest.mark.parametrize("path", ["p/", "p/a.csv"])
+def test_a_bucket_that_moved_for_good(box, plain, index, bucket_elsewhere, path):
+    """301 with the region in a header alone: asked for there, with a signature for there, and remembered."""
+    name, broken = bucket_elsewhere
+    plain.create(index, datasets.PRODUCTS)
+    broken.rule("status", on="GET /%s" % name, code=301, times=1, **elsewhere("PermanentRedirect", "eu-central-1"))
+    box.load("s3://%s/%s" % (name, path), index)
+    assert_exactly_once(plain, index, DOCS)
+    statuses = [call["status"] for call in broken.calls()]
+    assert statuses[0] == 301 and len(statuses) > 2 and all(status < 300 for status in statuses[1:]), statuses
 
 
 # ---- what does not --------------------------------------------------------------------------------------------------------------
@@ -199,3 +229,60 @@ def test_small_objects_are_asked_for_together(box, plain, index, s3, bucket, bro
     assert plain.count(index) == 140
     asked = [call["at"] for call in broken.calls() if "range" in call["headers"]]
     assert len(asked) == 140 and sum(at < asked[0] + 4 for at in asked) == 128, asked
+
+
+def test_ranges_of_a_large_object_are_asked_for_together(box, plain, index, s3, bucket, broken):
+    """The plan looks at the object's head; of the reader's three ranges none waits for the answer to another."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    broken.rule("delay", on="GET /%s/big" % bucket, skip=2, seconds=3)
+    box.load("s3://%s/big.ndjson" % bucket, index)
+    assert plain.count(index) == len(BIG)
+    asked = [call["at"] for call in broken.calls() if "range" in call["headers"]]
+    reader = asked[2:]
+    assert len(reader) == 4 and reader[2] - reader[0] < 3 <= reader[3] - reader[0], asked
+
+
+class Files:
+    """Which files this process opens while it does something, also those that have no name any more."""
+
+    def __init__(self):
+        self.before, self.seen, self.done = self.open(), set(), threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    @staticmethod
+    def open():
+        names = set()
+        for entry in os.scandir("/proc/self/fd"):
+            try:
+                names.add(os.readlink(entry.path))
+            except OSError:
+                pass  # closed meanwhile
+        return {name for name in names if name.startswith("/") and not name.startswith(("/dev/", "/proc/")) and not os.path.isdir(name)}
+
+    def look(self):
+        while not self.done.wait(0.005):
+            self.seen |= self.open() - self.before
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.done.set()
+        self.thread.join()
+
+
+def test_nothing_is_put_on_disk(box, plain, index, s3, bucket):
+    """Nowhere may temporary files be made, none is opened, and afterwards there is the database with its ledger alone."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/big.csv.gz", BIG)
+    put(s3, bucket, "p/big.ndjson", BIG[:30000])
+    put(s3, bucket, "p/small.ndjson", DOCS)
+    box.env.update({name: str(box / "nowhere") for name in ("TMPDIR", "SQLITE_TMPDIR", "TEMP", "TMP")})
+    box.rows("SELECT * FROM os_jobs")
+    with Files() as files:
+        box.load("s3://%s/p/" % bucket, index)
+    assert {name.rsplit("/", 1)[-1].partition("-ledger")[0] for name in files.seen} == {"app.db"}, files.seen
+    there = {path.relative_to(box.path): path.stat().st_size for path in box.path.rglob("*") if path.is_file()}
+    assert all(str(path).startswith("app.db") for path in there) and sum(there.values()) < 2000000, there
