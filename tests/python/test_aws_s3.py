@@ -282,6 +282,26 @@ def test_public_buckets_need_no_keys(box, plain, index, s3_server, bucket, s3):
     assert_exactly_once(plain, index, DOCS)
 
 
+def test_a_prefix_without_its_slash_where_only_what_is_below_may_be_read(box, plain, index, bucket, s3):
+    """As with examples/aws/s3-read-policy.json: the prefix itself is refused as an object."""
+    put(s3, bucket, "exports/a.csv", DOCS[:100])
+    put(s3, bucket, "exports/sub/b.ndjson", DOCS[100:])
+    put(s3, bucket, "shut/c.csv", DOCS)
+    s3.put(bucket, "exports/notes/d.txt", "nothing to load")
+    policy = json.loads((ROOT / "examples/aws/s3-read-policy.json").read_text().replace("my-data", bucket))
+    for statement in policy["Statement"]:
+        statement["Principal"] = "*"
+        statement.pop("Condition", None)  # which versitygw does not know
+    s3.policy(bucket, json.dumps(policy))
+    plain.create(index, datasets.PRODUCTS)
+    folder = "s3://%s/" % bucket
+    box.load(folder + "exports", index, s3_anonymous=True)
+    assert_exactly_once(plain, index, DOCS)
+    box.load_fails(folder + "exports/notes", index, "holds no file to load", s3_anonymous=True, mode="append")
+    for path in ("nothing", "shut.csv"):
+        box.load_fails(folder + path, index, "s3:GetObject", folder + path, "403", s3_anonymous=True, mode="append")
+
+
 @pytest.mark.parametrize("keys, words", [
     ({"AWS_SECRET_ACCESS_KEY": "wrongsecretxyz"}, ["SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"]),
     ({"AWS_ACCESS_KEY_ID": "NOBODY"}, ["InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"])])

@@ -2,8 +2,10 @@
 tokens of a list that are not known any more, silence. The proxy stands between the extension and versitygw, which still
 verifies each signature."""
 import os
+import re
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -133,6 +135,36 @@ def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
     broken.rule(on="GET .*" + on, **xml(403, fault(code)))
     box.load_fails("s3://%s/p/" % bucket, index, *words)
     assert plain.count(index) == 0 and box.job()["status"] == "failed"
+
+
+@pytest.mark.parametrize("path, words", [("p", None), ("p/*.csv", None), ("p/*.json", ["nothing matches"]), ("q/*.csv", ["nothing matches"])])
+def test_a_key_that_is_refused_may_be_a_prefix_or_a_pattern(box, plain, index, s3, bucket, broken, path, words):
+    """Who may list under a condition alone is answered with 403 for any key that is not there."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    broken.rule(on="GET /%s/%s( |$)" % (bucket, re.escape(urllib.parse.quote(path))), **xml(403, fault("AccessDenied")))
+    if words:
+        box.load_fails("s3://%s/%s" % (bucket, path), index, *words)
+    else:
+        box.load("s3://%s/%s" % (bucket, path), index)
+        assert_exactly_once(plain, index, DOCS)
+    assert sum(rule["fired"] for rule in broken.rules) == 1
+
+
+def test_a_refused_key_that_looks_like_a_pattern(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a[1].csv", DOCS[:9])
+    put(s3, bucket, "p/a1.csv", DOCS)
+    broken.rule(on="GET .*a%5B", **xml(403, fault("AccessDenied")))
+    box.load_fails("s3://%s/p/a[1].csv" % bucket, index, "s3:GetObject", "a[1].csv", "403")
+    assert plain.count(index) == 0
+
+
+def test_a_key_and_its_list_that_are_refused(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    broken.rule(on="GET /%s" % bucket, **xml(403, fault("AccessDenied")))
+    text = box.load_fails("s3://%s/p" % bucket, index, "s3:GetObject on s3://%s/p" % bucket, "403")
+    assert "ListBucket" not in text
 
 
 def meanwhile(broken, bucket, requests, do):
