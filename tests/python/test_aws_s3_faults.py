@@ -128,13 +128,29 @@ def test_throttled_for_good(box, plain, index, s3, bucket, broken):
 
 @pytest.mark.parametrize("on, code, words", [
     (r"\?list", "AccessDenied", ["s3:ListBucket", "403"]), ("/a.csv", "AccessDenied", ["s3:GetObject", "/a.csv", "403"]),
-    ("/a.csv", "InvalidObjectState", ["archived", "restore"]), (r"\?list", "RequestTimeTooSkewed", ["s3:ListBucket"])])
+    ("/a.csv", "InvalidObjectState", ["archived", "restore"]), (r"\?list", "RequestTimeTooSkewed", ["s3:ListBucket", "clock"]),
+    ("/a.csv", "RequestTimeTooSkewed", ["s3:GetObject", "clock"])])
 def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
     plain.create(index, datasets.PRODUCTS)
     put(s3, bucket, "p/a.csv", DOCS)
     broken.rule(on="GET .*" + on, **xml(403, fault(code)))
-    box.load_fails("s3://%s/p/" % bucket, index, *words)
+    text = box.load_fails("s3://%s/p/" % bucket, index, *words)
+    assert ("must allow" in text) == (code == "AccessDenied"), text
     assert plain.count(index) == 0 and box.job()["status"] == "failed"
+
+
+@pytest.mark.parametrize("answer", [xml(400, fault("TokenRefreshRequired", "The provided token must be refreshed.")), xml(404, fault("NoSuchKey"))],
+                         ids=["token", "deleted"])
+def test_an_answer_of_s3_is_no_fault_of_the_file(box, plain, index, s3, bucket, broken, answer):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    path = "s3://%s/big.ndjson" % bucket
+    broken.rule(on="GET /%s/big" % bucket, skip=3, **answer)
+    text = box.load_fails(path, index, path)
+    assert "mend the file" not in text, text
+    broken.clear()
+    box.load(path, index, mode="resume")
+    assert_exactly_once(plain, index, BIG)
 
 
 @pytest.mark.parametrize("path, words", [("p", None), ("p/*.csv", None), ("p/*.json", ["nothing matches"]), ("q/*.csv", ["nothing matches"])])
