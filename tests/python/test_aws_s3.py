@@ -265,6 +265,26 @@ def test_a_bucket_in_another_region(box, plain, index, aws_servers):
         aws_servers.stop("s3-eu")
 
 
+@pytest.mark.parametrize("path", ["p/", "p/a.csv"])
+def test_a_bucket_that_is_said_to_be_elsewhere(box, plain, index, aws_servers, path):
+    """301 with the region in a header alone: asked for there, signed for there (the server takes nothing else), and remembered."""
+    server = aws_servers.start("s3-moved", "s3", "--region", "eu-central-1")
+    moved = {"body": "<Error><Code>PermanentRedirect</Code><Message>address it there</Message></Error>", "content_type": "application/xml"}
+    try:
+        client = S3.of(server.exports)
+        put(client, client.bucket("moved"), "p/a.csv", DOCS)
+        plain.create(index, datasets.PRODUCTS)
+        with Proxy(server.url, seed=3) as proxy:
+            proxy.rule("status", on="GET /moved", code=301, times=1, headers={"x-amz-bucket-region": "eu-central-1"}, **moved)
+            at(box, {**server.exports, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL_S3": proxy.url})
+            box.load("s3://moved/" + path, index)
+            statuses = [call["status"] for call in proxy.calls()]
+    finally:
+        aws_servers.stop("s3-moved")
+    assert_exactly_once(plain, index, DOCS)
+    assert statuses[0] == 301 and len(statuses) > 2 and all(status < 300 for status in statuses[1:]), statuses
+
+
 def test_public_buckets_need_no_keys(box, plain, index, s3_server, bucket, s3):
     put(s3, bucket, "open/a.csv", DOCS)
     put(s3, bucket, "shut.csv", DOCS)

@@ -11,7 +11,7 @@ import pytest
 
 import datasets
 from harness.checker import assert_exactly_once
-from harness.s3 import S3, at, put
+from harness.s3 import at, put
 from proxy import Proxy
 
 DOCS = datasets.products(300)
@@ -29,18 +29,6 @@ def broken(box, s3, s3_server):
     with Proxy(s3_server.url, seed=20261121) as proxy:
         at(box, {"AWS_ENDPOINT_URL_S3": proxy.url})
         yield proxy
-
-
-@pytest.fixture
-def bucket_elsewhere(box, aws_servers):
-    """A bucket in eu-central-1, where the server takes signatures for nothing else; the box believes in us-west-2."""
-    server = aws_servers.start("s3-moved", "s3", "--region", "eu-central-1")
-    client = S3.of(server.exports)
-    put(client, client.bucket("moved"), "p/a.csv", DOCS)
-    with Proxy(server.url, seed=3) as proxy:
-        at(box, {**server.exports, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL_S3": proxy.url})
-        yield "moved", proxy
-    aws_servers.stop("s3-moved")
 
 
 def xml(code, body, **more):
@@ -96,23 +84,6 @@ def test_a_list_goes_on_behind_the_last_key(box, plain, index, s3, bucket, broke
     box.load("s3://%s/p/" % bucket, index)
     assert plain.count(index) == 1005
     assert any("start-after=p%2F0999.ndjson" in call["path"] for call in broken.calls())
-
-
-def elsewhere(code, region):
-    text = "<Error><Code>%s</Code><Message>address it there</Message></Error>" % code
-    return {"body": text, "content_type": "application/xml", "headers": {"x-amz-bucket-region": region}}
-
-
-@pytest.mark.parametrize("path", ["p/", "p/a.csv"])
-def test_a_bucket_that_moved_for_good(box, plain, index, bucket_elsewhere, path):
-    """301 with the region in a header alone: asked for there, with a signature for there, and remembered."""
-    name, broken = bucket_elsewhere
-    plain.create(index, datasets.PRODUCTS)
-    broken.rule("status", on="GET /%s" % name, code=301, times=1, **elsewhere("PermanentRedirect", "eu-central-1"))
-    box.load("s3://%s/%s" % (name, path), index)
-    assert_exactly_once(plain, index, DOCS)
-    statuses = [call["status"] for call in broken.calls()]
-    assert statuses[0] == 301 and len(statuses) > 2 and all(status < 300 for status in statuses[1:]), statuses
 
 
 # ---- what does not --------------------------------------------------------------------------------------------------------------
