@@ -8,6 +8,7 @@ index=${1:-example-signed}
 work=$(mktemp -d)
 name=example-signed-$$
 trap 'scripts/aws-server stop --name "$name" --purge >"$work/stop.log" 2>&1; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM # sh runs the line above only when it ends by itself
 
 scripts/aws-server start sigv4-proxy --name "$name" --upstream "$OPENSEARCH_ENDPOINT" -- --service es >"$work/env"
 while IFS= read -r line; do export "${line?}"; done <"$work/env" # OPENSEARCH_ENDPOINT, AWS_ACCESS_KEY_ID, …

@@ -147,6 +147,16 @@ static bool is_one_of(const char *code, const char *const *codes) {
   return *codes != NULL;
 }
 
+static const char clock_advice[] =
+    "this machine's clock and the service's differ too much: set this one (date -u shows it)";
+
+/* S3 has a code for it, the other services only words. */
+static bool is_clock(const struct os_aws_fault *fault) {
+  static const char *const codes[] = {"RequestTimeTooSkewed", "RequestInTheFuture", NULL};
+  return is_one_of(fault->code, codes) || os_has_prefix(fault->message, "Signature expired") ||
+         os_has_prefix(fault->message, "Signature not yet current");
+}
+
 /* "Error retries", AWS SDKs and Tools Reference Guide: what the standard mode calls transient or throttling. */
 bool os_aws_fault_passes(int status, const struct os_aws_fault *fault) {
   static const char *const codes[] = {"SlowDown",
@@ -195,6 +205,8 @@ static bool advise_keys(const struct os_aws_fault *fault, const char *origin, st
     if (strstr(fault->message, "valid region"))
       advice = "what is at this address is in another region than the request was signed for: look at "
                "AWS_REGION or the region in the ARN, and at the address of the service";
+    else if (is_clock(fault))
+      advice = clock_advice;
     else if (strstr(fault->message, "correct service"))
       advice = "what is at this address is another service: look at AWS_ENDPOINT_URL and its kind for each "
                "service, and at `endpoint_url` in the profile";
@@ -243,6 +255,8 @@ int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *act
   read_origin(call->endpoint, origin, sizeof origin);
   if (advise_keys(fault, origin, error)) {
     /* said */
+  } else if (is_clock(fault)) {
+    os_advise(error, "%s", clock_advice);
   } else if (rc == OS_ERR_FORBIDDEN) {
     os_advise(error, "the policies of whoever asks, and the resource's own, must allow %s on %s%s",
               action->name, action->resource, origin);

@@ -1,7 +1,9 @@
 /* source_objects.c - the objects that an s3:// URL names, as sources (see source_build.h).
 **
 ** A URL that ends in '/' is a prefix, walked as a folder is. Any other is an object; when there is none of
-** that key, a pattern, or what lies below it as if '/' stood behind.
+** that key, a pattern, or what lies below it as if '/' stood behind. A policy for what lies below a prefix
+** refuses the prefix itself as an object, and any key that is not there: what is refused is looked for in
+** the same way.
 */
 #include <string.h>
 #include "aws/s3/address.h"
@@ -34,9 +36,10 @@ struct walk {
   struct os_source_list *list;
   const struct os_source_pages *pages; /* NULL: nobody looks between pages */
   size_t prefix_len;
-  const char *pattern;  /* NULL: everything with an ending that is known */
-  uint64_t seen, taken; /* objects */
-  char *first;          /* key of the first one that was not taken */
+  const char *pattern;            /* NULL: everything with an ending that is known */
+  uint64_t seen, taken;           /* objects */
+  char *first;                    /* key of the first one that was not taken */
+  const struct os_error *refused; /* by S3, when it was asked for the key itself; or NULL */
 };
 
 /* As in a folder: what begins with a dot, and what lies in such a folder, is hidden. */
@@ -59,7 +62,10 @@ static int take_page(void *ctx, struct os_s3_bucket *bucket, struct os_s3_page *
   for (size_t i = 0; i < page->count && !rc; i++) {
     struct os_s3_object *object = &page->objects[i];
     walk->seen++;
-    if (is_wanted(walk, object->key)) {
+    if (walk->refused && walk->pattern && !strcmp(object->key, walk->pattern)) {
+      *error = *walk->refused; /* it is a key, and no pattern */
+      rc = (int)error->code;
+    } else if (is_wanted(walk, object->key)) {
       rc = add_object(walk->list, bucket, object, error);
       walk->taken++;
     } else if (!walk->first) {
@@ -135,12 +141,23 @@ static int nothing_there(struct os_s3 *s3, const char *bucket, const char *key, 
   return advise_near(s3, bucket, key, error);
 }
 
+/* May the key be there, refused? A list by a pattern would have had it. */
+static bool stays_refused(const struct walk *walk, int rc) {
+  if (!walk->refused) return false;
+  return rc == OS_ERR_FORBIDDEN ? !walk->seen : !rc && !walk->seen && !walk->pattern;
+}
+
 /* prefix and key are the same but for a pattern, and for a key that may be a prefix. */
 static int add_prefix(struct walk *walk, struct os_s3 *s3, const char *bucket, const char *prefix,
                       const char *key, struct os_error *error) {
   walk->prefix_len = strlen(prefix);
   int rc = os_s3_list(s3, bucket, prefix, NULL, take_page, walk, error);
-  if (!rc && !walk->taken) rc = nothing_there(s3, bucket, key, walk, error);
+  if (stays_refused(walk, rc)) {
+    *error = *walk->refused;
+    rc = (int)error->code;
+  } else if (!rc && !walk->taken) {
+    rc = nothing_there(s3, bucket, key, walk, error);
+  }
   os_free(walk->first);
   return rc;
 }
@@ -155,6 +172,16 @@ static int add_pattern(struct walk *walk, struct os_s3 *s3, const char *bucket, 
   return rc;
 }
 
+/* No object has this key, or nobody may know. */
+static int add_below(struct walk *walk, struct os_s3 *s3, const char *bucket, const char *key,
+                     struct os_error *error) {
+  if (os_glob_is_pattern(key)) return add_pattern(walk, s3, bucket, key, error);
+  char *below = os_mprintf("%s/", key);
+  int rc = below ? add_prefix(walk, s3, bucket, below, key, error) : os_fail_nomem(error);
+  os_free(below);
+  return rc;
+}
+
 int os_source_add_objects(struct os_source_list *list, struct os_s3 *s3, const char *url,
                           const struct os_source_pages *pages, struct os_error *error) {
   char name[OS_S3_BUCKET_NAME];
@@ -162,21 +189,20 @@ int os_source_add_objects(struct os_source_list *list, struct os_s3 *s3, const c
   struct walk walk = {.list = list, .pages = pages};
   struct os_s3_bucket *bucket = NULL;
   struct os_s3_object object = {0};
+  struct os_error refused;
   bool found = false;
   int rc = os_s3_url_parse(url, name, &key, error);
   if (rc) return rc;
   size_t len = strlen(key);
   if (!len || key[len - 1] == '/') return add_prefix(&walk, s3, name, key, key, error);
   rc = os_s3_look(s3, name, key, &found, &object, &bucket, error);
-  if (!rc && found) {
-    rc = add_object(list, bucket, &object, error);
-  } else if (!rc && os_glob_is_pattern(key)) {
-    rc = add_pattern(&walk, s3, name, key, error);
-  } else if (!rc) {
-    char *below = os_mprintf("%s/", key);
-    rc = below ? add_prefix(&walk, s3, name, below, key, error) : os_fail_nomem(error);
-    os_free(below);
+  if (rc == OS_ERR_FORBIDDEN) {
+    refused = *error;
+    walk.refused = &refused;
+    os_error_clear(error);
+    rc = OS_OK;
   }
+  if (!rc) rc = found ? add_object(list, bucket, &object, error) : add_below(&walk, s3, name, key, error);
   os_s3_object_free(&object);
   os_s3_bucket_unref(bucket);
   return rc;

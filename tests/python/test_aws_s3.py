@@ -66,6 +66,17 @@ def test_local_files_and_objects_together_each_once(box, plain, index, folder):
     assert box.figures()["files"] == 7
 
 
+@pytest.mark.parametrize("name", ["p/zero.csv", "p/zero.ndjson", "p/zero.csv.gz"])
+def test_an_empty_object_by_itself(box, plain, index, folder, s3, bucket, name):
+    """It has no first byte to be asked for."""
+    s3.put(bucket, name, b"")
+    plain.create(index, datasets.PRODUCTS)
+    result = box.load(folder + name, index)
+    assert result["status"] == "success" and result["response"]["files"] == 1 and result["response"]["documents_read"] == 0
+    assert plain.count(index) == 0 and files_of(box) == [folder + name]
+    assert box.load(folder + name, index, mode="resume")["response"]["files_skipped"] == 1
+
+
 @pytest.mark.parametrize("path, words", [
     ("p/none.csv", ["there is no object", "p/none.csv", "'p/a.csv'"]), ("p/none/", ["there is no object", "'p/"]), ("q/r/s/", ["'p/'"]),
     ("p/*.tsv", ["nothing matches", "objects begin with 'p/'", "the first is 'p/.dir/x.csv'"]), ("p/.dir/", ["holds no file to load", "1 object"]), ("none*", ["nothing matches"])])
@@ -264,6 +275,26 @@ def test_a_bucket_in_another_region(box, plain, index, aws_servers):
         aws_servers.stop("s3-eu")
 
 
+@pytest.mark.parametrize("path", ["p/", "p/a.csv"])
+def test_a_bucket_that_is_said_to_be_elsewhere(box, plain, index, aws_servers, path):
+    """301 with the region in a header alone: asked for there, signed for there (the server takes nothing else), and remembered."""
+    server = aws_servers.start("s3-moved", "s3", "--region", "eu-central-1")
+    moved = {"body": "<Error><Code>PermanentRedirect</Code><Message>address it there</Message></Error>", "content_type": "application/xml"}
+    try:
+        client = S3.of(server.exports)
+        put(client, client.bucket("moved"), "p/a.csv", DOCS)
+        plain.create(index, datasets.PRODUCTS)
+        with Proxy(server.url, seed=3) as proxy:
+            proxy.rule("status", on="GET /moved", code=301, times=1, headers={"x-amz-bucket-region": "eu-central-1"}, **moved)
+            at(box, {**server.exports, "AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL_S3": proxy.url})
+            box.load("s3://moved/" + path, index)
+            statuses = [call["status"] for call in proxy.calls()]
+    finally:
+        aws_servers.stop("s3-moved")
+    assert_exactly_once(plain, index, DOCS)
+    assert statuses[0] == 301 and len(statuses) > 2 and all(status < 300 for status in statuses[1:]), statuses
+
+
 def test_public_buckets_need_no_keys(box, plain, index, s3_server, bucket, s3):
     put(s3, bucket, "open/a.csv", DOCS)
     put(s3, bucket, "shut.csv", DOCS)
@@ -279,6 +310,26 @@ def test_public_buckets_need_no_keys(box, plain, index, s3_server, bucket, s3):
     box.load_fails("s3://%s/shut.csv" % bucket, index, "s3:GetObject", "s3://%s/shut.csv" % bucket, "403", s3_anonymous=True)
     box.load("s3://%s/open/" % bucket, index, s3_anonymous=True)
     assert_exactly_once(plain, index, DOCS)
+
+
+def test_a_prefix_without_its_slash_where_only_what_is_below_may_be_read(box, plain, index, bucket, s3):
+    """As with examples/aws/s3-read-policy.json: the prefix itself is refused as an object."""
+    put(s3, bucket, "exports/a.csv", DOCS[:100])
+    put(s3, bucket, "exports/sub/b.ndjson", DOCS[100:])
+    put(s3, bucket, "shut/c.csv", DOCS)
+    s3.put(bucket, "exports/notes/d.txt", "nothing to load")
+    policy = json.loads((ROOT / "examples/aws/s3-read-policy.json").read_text().replace("my-data", bucket))
+    for statement in policy["Statement"]:
+        statement["Principal"] = "*"
+        statement.pop("Condition", None)  # which versitygw does not know
+    s3.policy(bucket, json.dumps(policy))
+    plain.create(index, datasets.PRODUCTS)
+    folder = "s3://%s/" % bucket
+    box.load(folder + "exports", index, s3_anonymous=True)
+    assert_exactly_once(plain, index, DOCS)
+    box.load_fails(folder + "exports/notes", index, "holds no file to load", s3_anonymous=True, mode="append")
+    for path in ("nothing", "shut.csv"):
+        box.load_fails(folder + path, index, "s3:GetObject", folder + path, "403", s3_anonymous=True, mode="append")
 
 
 @pytest.mark.parametrize("keys, words", [

@@ -1,8 +1,11 @@
 """Loads from S3 when something breaks: bodies cut short, throttling, faults of the server, objects replaced or deleted midway,
 tokens of a list that are not known any more, silence. The proxy stands between the extension and versitygw, which still
 verifies each signature."""
+import os
+import re
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -114,13 +117,59 @@ def test_throttled_for_good(box, plain, index, s3, bucket, broken):
 
 @pytest.mark.parametrize("on, code, words", [
     (r"\?list", "AccessDenied", ["s3:ListBucket", "403"]), ("/a.csv", "AccessDenied", ["s3:GetObject", "/a.csv", "403"]),
-    ("/a.csv", "InvalidObjectState", ["archived", "restore"]), (r"\?list", "RequestTimeTooSkewed", ["s3:ListBucket"])])
+    ("/a.csv", "InvalidObjectState", ["archived", "restore"]), (r"\?list", "RequestTimeTooSkewed", ["s3:ListBucket", "clock"]),
+    ("/a.csv", "RequestTimeTooSkewed", ["s3:GetObject", "clock"])])
 def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
     plain.create(index, datasets.PRODUCTS)
     put(s3, bucket, "p/a.csv", DOCS)
     broken.rule(on="GET .*" + on, **xml(403, fault(code)))
-    box.load_fails("s3://%s/p/" % bucket, index, *words)
+    text = box.load_fails("s3://%s/p/" % bucket, index, *words)
+    assert ("must allow" in text) == (code == "AccessDenied"), text
     assert plain.count(index) == 0 and box.job()["status"] == "failed"
+
+
+@pytest.mark.parametrize("answer", [xml(400, fault("TokenRefreshRequired", "The provided token must be refreshed.")), xml(404, fault("NoSuchKey"))],
+                         ids=["token", "deleted"])
+def test_an_answer_of_s3_is_no_fault_of_the_file(box, plain, index, s3, bucket, broken, answer):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    path = "s3://%s/big.ndjson" % bucket
+    broken.rule(on="GET /%s/big" % bucket, skip=3, **answer)
+    text = box.load_fails(path, index, path)
+    assert "mend the file" not in text, text
+    broken.clear()
+    box.load(path, index, mode="resume")
+    assert_exactly_once(plain, index, BIG)
+
+
+@pytest.mark.parametrize("path, words", [("p", None), ("p/*.csv", None), ("p/*.json", ["nothing matches"]), ("q/*.csv", ["nothing matches"])])
+def test_a_key_that_is_refused_may_be_a_prefix_or_a_pattern(box, plain, index, s3, bucket, broken, path, words):
+    """Who may list under a condition alone is answered with 403 for any key that is not there."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a.csv", DOCS)
+    broken.rule(on="GET /%s/%s( |$)" % (bucket, re.escape(urllib.parse.quote(path))), **xml(403, fault("AccessDenied")))
+    if words:
+        box.load_fails("s3://%s/%s" % (bucket, path), index, *words)
+    else:
+        box.load("s3://%s/%s" % (bucket, path), index)
+        assert_exactly_once(plain, index, DOCS)
+    assert sum(rule["fired"] for rule in broken.rules) == 1
+
+
+def test_a_refused_key_that_looks_like_a_pattern(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/a[1].csv", DOCS[:9])
+    put(s3, bucket, "p/a1.csv", DOCS)
+    broken.rule(on="GET .*a%5B", **xml(403, fault("AccessDenied")))
+    box.load_fails("s3://%s/p/a[1].csv" % bucket, index, "s3:GetObject", "a[1].csv", "403")
+    assert plain.count(index) == 0
+
+
+def test_a_key_and_its_list_that_are_refused(box, plain, index, s3, bucket, broken):
+    plain.create(index, datasets.PRODUCTS)
+    broken.rule(on="GET /%s" % bucket, **xml(403, fault("AccessDenied")))
+    text = box.load_fails("s3://%s/p" % bucket, index, "s3:GetObject on s3://%s/p" % bucket, "403")
+    assert "ListBucket" not in text
 
 
 def meanwhile(broken, bucket, requests, do):
@@ -217,3 +266,60 @@ def test_small_objects_are_asked_for_together(box, plain, index, s3, bucket, bro
     assert plain.count(index) == 140
     asked = [call["at"] for call in broken.calls() if "range" in call["headers"]]
     assert len(asked) == 140 and sum(at < asked[0] + 4 for at in asked) == 128, asked
+
+
+def test_ranges_of_a_large_object_are_asked_for_together(box, plain, index, s3, bucket, broken):
+    """The plan looks at the object's head; of the reader's three ranges none waits for the answer to another."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "big.ndjson", BIG)
+    broken.rule("delay", on="GET /%s/big" % bucket, skip=2, seconds=3)
+    box.load("s3://%s/big.ndjson" % bucket, index)
+    assert plain.count(index) == len(BIG)
+    asked = [call["at"] for call in broken.calls() if "range" in call["headers"]]
+    reader = asked[2:]
+    assert len(reader) == 4 and reader[2] - reader[0] < 3 <= reader[3] - reader[0], asked
+
+
+class Files:
+    """Which files this process opens while it does something, also those that have no name any more."""
+
+    def __init__(self):
+        self.before, self.seen, self.done = self.open(), set(), threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    @staticmethod
+    def open():
+        names = set()
+        for entry in os.scandir("/proc/self/fd"):
+            try:
+                names.add(os.readlink(entry.path))
+            except OSError:
+                pass  # closed meanwhile
+        return {name for name in names if name.startswith("/") and not name.startswith(("/dev/", "/proc/")) and not os.path.isdir(name)}
+
+    def look(self):
+        while not self.done.wait(0.005):
+            self.seen |= self.open() - self.before
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.done.set()
+        self.thread.join()
+
+
+def test_nothing_is_put_on_disk(box, plain, index, s3, bucket):
+    """Nowhere may temporary files be made, none is opened, and afterwards there is the database with its ledger alone."""
+    plain.create(index, datasets.PRODUCTS)
+    put(s3, bucket, "p/big.csv.gz", BIG)
+    put(s3, bucket, "p/big.ndjson", BIG[:30000])
+    put(s3, bucket, "p/small.ndjson", DOCS)
+    box.env.update({name: str(box / "nowhere") for name in ("TMPDIR", "SQLITE_TMPDIR", "TEMP", "TMP")})
+    box.rows("SELECT * FROM os_jobs")
+    with Files() as files:
+        box.load("s3://%s/p/" % bucket, index)
+    assert {name.rsplit("/", 1)[-1].partition("-ledger")[0] for name in files.seen} == {"app.db"}, files.seen
+    there = {path.relative_to(box.path): path.stat().st_size for path in box.path.rglob("*") if path.is_file()}
+    assert all(str(path).startswith("app.db") for path in there) and sum(there.values()) < 2000000, there

@@ -1,16 +1,18 @@
 """Refused records and a queue of SQS: ElasticMQ behind a proxy that verifies signatures as AWS does; faults from the
 faults proxy in front of that. What goes into the queue by other ways than the extension's goes to ElasticMQ itself."""
+import http.client
 import json
 import os
 import signal
 import time
+import urllib.parse
 import uuid
 
 import pytest
 
 from harness.aws import LONG_KEY
 from harness.refusal import refusal
-from harness.servers import closed_port
+from harness.servers import Listener, closed_port
 from harness.sqs import Queue
 from proxy import Proxy
 
@@ -382,6 +384,45 @@ def test_faults_that_pass(sender, faulty, queue, index, rule):
     result = there.receive()["response"]
     assert result["added"] == 2 and len(there.rows("SELECT * FROM dlq_failures")) == 2
     assert queue.size() == (0, 0)
+
+
+class NoRemovals(Listener):
+    """Passes requests on as they are, but for those that delete messages: a policy that lacks sqs:DeleteMessage."""
+
+    def __init__(self, upstream):
+        self.upstream, self.refused, self.receipts = urllib.parse.urlsplit(upstream), 0, []
+        super().__init__(self.judge)
+
+    def judge(self, handler):
+        if ".DeleteMessage" in handler.headers["X-Amz-Target"]:
+            self.refused += 1
+            return 403, "application/x-amz-json-1.0", json.dumps({"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}).encode()
+        connection = http.client.HTTPConnection(self.upstream.hostname, self.upstream.port, timeout=30)
+        connection.request("POST", handler.path, self.requests[-1][3], dict(handler.headers))
+        answer = connection.getresponse()
+        body = answer.read()
+        self.receipts += [message["ReceiptHandle"] for message in json.loads(body or b"{}").get("Messages", [])]
+        return answer.status, answer.getheader("content-type"), body
+
+
+def test_who_may_not_delete_has_the_records_all_the_same(sender, sqs, queue, index):
+    """The error says that the messages are still there; received again they bring nothing new."""
+    load(sender, index)
+    with NoRemovals(sqs[1].url) as server:
+        sender.env["AWS_ENDPOINT_URL_SQS"] = server.url
+        there = Elsewhere(sender)
+        with refusal() as caught:
+            there.receive()
+        assert server.refused == 1
+    assert "are in dlq_failures, but their messages are still on the queue" in str(caught.value)
+    assert "sqs:DeleteMessage on " + queue.arn in str(caught.value)
+    kept = there.rows("SELECT * FROM dlq_failures WHERE resolved_at IS NULL")
+    assert len(kept) == 2 and sum(queue.size()) == 1
+    for receipt in server.receipts:  # as when the time is over for which they are hidden
+        queue.act("ChangeMessageVisibility", QueueUrl=queue.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+    sender.env["AWS_ENDPOINT_URL_SQS"] = sqs[1].url
+    again = Elsewhere(sender).receive()["response"]
+    assert (again["added"], again["already"]) == (0, 2) and sum(queue.size()) == 0
 
 
 def test_throttled_for_ever_fails_no_load(sender, faulty, queue, index):

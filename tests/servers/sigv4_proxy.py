@@ -24,6 +24,7 @@ import time
 import urllib.parse
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from xml.sax.saxutils import escape
 
 import serverless
 from key_table import KeyTable
@@ -31,6 +32,7 @@ from sigv4_verify import Reject, verify
 
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding",
               "upgrade", "content-length", "expect"}
+S3_CODES = {"InvalidSignatureException": "SignatureDoesNotMatch", "ExpiredTokenException": "ExpiredToken", "UnrecognizedClientException": "InvalidAccessKeyId"}
 SIGNATURE = {"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "authorization"}
 
 
@@ -119,7 +121,21 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, {})
         return self.answer(200, self.state.counts)
 
+    def refuse_as_s3(self, why):
+        """S3 has its own codes, in XML (Amazon S3 API Reference, "Error responses")."""
+        code = "RequestTimeTooSkewed" if why.message.startswith(("Signature expired", "Signature not yet current")) else S3_CODES.get(why.kind, "AccessDenied")
+        data = ("<Error><Code>%s</Code><Message>%s</Message></Error>" % (code, escape(why.message))).encode()
+        self.send_response(400 if code == "ExpiredToken" else 403)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+        self.wfile.flush()
+
     def refuse(self, service, why):
+        if service == "s3":
+            return self.refuse_as_s3(why)
         if service != "aoss":
             body = {"message": why.message}
             if service == "sqs":  # its JSON protocol has the type in the body

@@ -97,6 +97,11 @@ static void faults(void **state) {
        "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>m</Message></Error></ErrorResponse>",
        "SignatureDoesNotMatch", "m", OS_ERR_FORBIDDEN, false, "SignatureDoesNotMatch",
        "AWS_SECRET_ACCESS_KEY"},
+      {403, "<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>", "RequestTimeTooSkewed",
+       "m", OS_ERR_FORBIDDEN, false, "RequestTimeTooSkewed", "this machine's clock"},
+      {403, "{\"__type\":\"InvalidSignatureException\",\"message\":\"Signature expired: 1 is now earlier\"}",
+       "InvalidSignatureException", "Signature expired: 1 is now earlier", OS_ERR_FORBIDDEN, false, "expired",
+       "this machine's clock"},
       {403,
        "{\"__type\":\"SignatureDoesNotMatch\",\"message\":\"Credential should be scoped to correct service: "
        "'sqs'.\"}",

@@ -132,21 +132,27 @@ int os_load_places_write(struct os_load_places *places, struct os_error *error) 
   return rc;
 }
 
+/* Of an object whose content is right, whatever S3 answered, nothing is to be mended. */
+static void advise_rest(const struct os_load_places *places, const struct os_source *source,
+                        struct os_error *error) {
+  const struct os_job_figures *figures = places->load->figures;
+  bool content = !source->bucket || error->code == OS_ERR_FORMAT;
+  os_advise(error, "%lld records of this load are in the index; %s",
+            (long long)(figures->documents_created + figures->documents_updated),
+            content ? "mend the file, then load it with mode resume and on_changed replace"
+                    : "when it can be read again, load it with mode resume");
+}
+
 int os_load_places_report(const struct os_load_places *places, struct os_error *error) {
   for (size_t i = 0; i < places->count; i++) {
     if (!places->files[i].error) continue;
     *error = *places->files[i].error;
-    const char *path = os_load_source(places->load, i)->path;
-    if (!strstr(error->text, path)) os_error_prefix(error, "%s", path);
+    const struct os_source *source = os_load_source(places->load, i);
+    if (!strstr(error->text, source->path)) os_error_prefix(error, "%s", source->path);
     if (places->failed > 1)
       os_error_prefix(error, "%zu of %zu files could not be read to their end; the first: ", places->failed,
                       places->count);
-    int64_t there = places->load->figures->documents_created + places->load->figures->documents_updated;
-    if (!error->advice[0])
-      os_advise(error,
-                "%lld records of this load are in the index; mend the file, then load it with mode resume "
-                "and on_changed replace",
-                (long long)there);
+    if (!error->advice[0]) advise_rest(places, source, error);
     return (int)error->code;
   }
   return OS_OK;
