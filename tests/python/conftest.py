@@ -362,6 +362,19 @@ class Box:
         return self.rows("SELECT * FROM os_audit WHERE job = ?", number or self.job()["job"])
 
 
+@pytest.fixture(scope="session", autouse=True)
+def whole_bodies():
+    """What changes a body on its way is what a signature is there to find: such tests are left out behind one."""
+    if ORIGINAL_ENVIRONMENT.get("OS_TEST_SIGNED"):
+        rule = Proxy.rule
+
+        def checked(self, fault, *args, **parameters):
+            if fault == "items":
+                pytest.skip("the proxy would change what is signed")
+            return rule(self, fault, *args, **parameters)
+        Proxy.rule = checked
+
+
 @pytest.fixture(scope="session")
 def front(plain, aws_servers):
     """What a box needs to reach the plain node. OS_TEST_SIGNED=es or aoss puts a server in front of it that lets nothing through
