@@ -191,7 +191,8 @@ static bool advise_keys(const struct os_aws_fault *fault, const char *origin, st
   static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
                                         "UnrecognizedClientException", NULL};
   static const char *const wrong[] = {"SignatureDoesNotMatch", "InvalidSignatureException", NULL};
-  static const char *const old[] = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", NULL};
+  static const char *const old[] = {"ExpiredToken", "ExpiredTokenException", "RequestExpired",
+                                    "TokenRefreshRequired", NULL};
   if (is_one_of(fault->code, unknown)) {
     os_advise(error,
               "this service does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN and "

@@ -202,7 +202,7 @@ static bool says(const char *answer, size_t len, const char *const *words) {
 /* Codes and words: "Common Error Types" of each service's API reference; S3's "Error responses". OpenSearch Service
 ** has no code in its answers. */
 static bool says_expired(const char *answer, size_t len) {
-  static const char *const words[] = {"ExpiredToken", "RequestExpired",
+  static const char *const words[] = {"ExpiredToken", "RequestExpired", "TokenRefreshRequired",
                                       "security token included in the request is expired", NULL};
   return says(answer, len, words);
 }

@@ -128,14 +128,15 @@ def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
     assert plain.count(index) == 0 and box.job()["status"] == "failed"
 
 
-@pytest.mark.parametrize("answer", [xml(400, fault("TokenRefreshRequired", "The provided token must be refreshed.")), xml(404, fault("NoSuchKey"))],
-                         ids=["token", "deleted"])
-def test_an_answer_of_s3_is_no_fault_of_the_file(box, plain, index, s3, bucket, broken, answer):
+@pytest.mark.parametrize("answer, words", [
+    (xml(400, fault("TokenRefreshRequired", "The provided token must be refreshed.")), ["keys have expired", "log in again"]),
+    (xml(404, fault("NoSuchKey")), ["NoSuchKey"])], ids=["token", "deleted"])
+def test_an_answer_of_s3_is_no_fault_of_the_file(box, plain, index, s3, bucket, broken, answer, words):
     plain.create(index, datasets.PRODUCTS)
     put(s3, bucket, "big.ndjson", BIG)
     path = "s3://%s/big.ndjson" % bucket
     broken.rule(on="GET /%s/big" % bucket, skip=3, **answer)
-    text = box.load_fails(path, index, path)
+    text = box.load_fails(path, index, path, *words)
     assert "mend the file" not in text, text
     broken.clear()
     box.load(path, index, mode="resume")
