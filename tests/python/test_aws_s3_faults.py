@@ -130,7 +130,7 @@ def test_denied(box, plain, index, s3, bucket, broken, on, code, words):
 
 @pytest.mark.parametrize("answer, words", [
     (xml(400, fault("TokenRefreshRequired", "The provided token must be refreshed.")), ["keys have expired", "log in again"]),
-    (xml(404, fault("NoSuchKey")), ["NoSuchKey"])], ids=["token", "deleted"])
+    (xml(404, fault("NoSuchKey")), ["was deleted before it was read"])], ids=["token", "deleted"])
 def test_an_answer_of_s3_is_no_fault_of_the_file(box, plain, index, s3, bucket, broken, answer, words):
     plain.create(index, datasets.PRODUCTS)
     put(s3, bucket, "big.ndjson", BIG)
