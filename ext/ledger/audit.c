@@ -18,17 +18,11 @@ int os_ledger_audit(struct os_ledger *ledger, int64_t job, const char *step, con
 int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check_name, bool *has,
                         struct os_error *error) {
   static const char doing[] = "reading a check";
-  *has = false;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(
+  int64_t found = 0;
+  int rc = os_ledger_ask(
       ledger, "SELECT 1 FROM audit WHERE job = ?1 AND check_name = ?2 AND verdict IN ('pass', 'did') LIMIT 1",
-      doing, error, "it", job, check_name);
-  if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
-  *has = step == SQLITE_ROW;
-  if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
-  os_ledger_done(stmt);
+      doing, &found, error, "it", job, check_name);
+  *has = found != 0;
   return rc;
 }
 
@@ -36,16 +30,7 @@ int os_ledger_audit_has(struct os_ledger *ledger, int64_t job, const char *check
 static int find_job(struct os_ledger *ledger, const char *sql, int64_t after, const char *index_name,
                     int64_t *job, struct os_error *error) {
   static const char doing[] = "looking for broken clean-ups";
-  *job = 0;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, doing, error, "it", after, index_name);
-  if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
-  if (step == SQLITE_ROW) *job = sqlite3_column_int64(stmt, 0);
-  if (step != SQLITE_ROW && step != SQLITE_DONE) rc = os_ledger_fail(ledger, step, doing, error);
-  os_ledger_done(stmt);
-  return rc;
+  return os_ledger_ask(ledger, sql, doing, job, error, "it", after, index_name);
 }
 
 /* Jobs of the index that did not end well and do not run. */

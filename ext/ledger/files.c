@@ -157,31 +157,14 @@ int os_ledger_file_planned(struct os_ledger *ledger, const char *index_name, con
   return rc;
 }
 
-/* The number that a look-up for an index answers with; what: bound as ?3, or NULL. */
-static int look_up(struct os_ledger *ledger, const char *sql, const char *index_name, const char *index_uuid,
-                   const char *what, int64_t *number, struct os_error *error) {
-  *number = 0;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, what != NULL ? "ttt" : "tt", index_name,
-                                       index_uuid != NULL ? index_uuid : "", what);
-  if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
-  if (step == SQLITE_ROW)
-    *number = sqlite3_column_int64(stmt, 0);
-  else
-    rc = os_ledger_fail(ledger, step, reading, error);
-  os_ledger_done(stmt);
-  return rc;
-}
-
 int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
                             const char *fingerprint, int64_t *times, struct os_error *error) {
   static const char sql[] =
       "SELECT count(*) FROM job_file f CROSS JOIN job j ON j.job = f.job WHERE f.fingerprint = ?3"
       " AND f.status IN ('success', 'partial') AND j.target_name = ?1 AND (?2 = '' OR j.target_uuid = ?2)"
       " AND NOT j.dry AND NOT j.forgotten";
-  return look_up(ledger, sql, index_name, index_uuid, fingerprint, times, error);
+  return os_ledger_ask(ledger, sql, reading, times, error, "ttt", index_name,
+                       index_uuid != NULL ? index_uuid : "", fingerprint);
 }
 
 int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
@@ -190,7 +173,8 @@ int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, cons
                             "target_uuid = ?2) AND NOT dry"
                             " AND NOT forgotten AND EXISTS (SELECT 1 FROM job_file f WHERE f.job = j.job))";
   int64_t number = 0;
-  int rc = look_up(ledger, sql, index_name, index_uuid, NULL, &number, error);
+  int rc = os_ledger_ask(ledger, sql, reading, &number, error, "tt", index_name,
+                         index_uuid != NULL ? index_uuid : "");
   *known = number != 0;
   return rc;
 }

@@ -76,6 +76,9 @@ sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const ch
 sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const char *doing,
                               struct os_error *error, const char *types, ...);
 void os_ledger_done(sqlite3_stmt *stmt); /* reset; NULL is harmless */
+/* Binds as above, and reads the number in the first column of the first row; 0: there is no row, or it is null. */
+int os_ledger_ask(struct os_ledger *ledger, const char *sql, const char *doing, int64_t *number,
+                  struct os_error *error, const char *types, ...);
 /* Binds as above and runs to the end; rows are ignored. */
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...);

@@ -177,6 +177,25 @@ void os_ledger_done(sqlite3_stmt *stmt) {
   os_fork_let_go();
 }
 
+int os_ledger_ask(struct os_ledger *ledger, const char *sql, const char *doing, int64_t *number,
+                  struct os_error *error, const char *types, ...) {
+  *number = 0;
+  int rc = os_ledger_ready(ledger, false, error);
+  if (rc != OS_OK) return rc;
+  va_list values;
+  va_start(values, types);
+  sqlite3_stmt *stmt = prepare_bound(ledger, sql, doing, error, types, values);
+  va_end(values);
+  if (stmt == NULL) return os_ledger_code(error);
+  int step = sqlite3_step(stmt);
+  if (step == SQLITE_ROW)
+    *number = sqlite3_column_int64(stmt, 0);
+  else if (step != SQLITE_DONE)
+    rc = os_ledger_fail(ledger, step, doing, error);
+  os_ledger_done(stmt);
+  return rc;
+}
+
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...) {
   struct os_error unwanted;

@@ -114,16 +114,8 @@ int os_ledger_unseen_at(struct os_ledger *ledger, int64_t job, const char *index
       " FROM step s JOIN job j ON j.job = s.job"
       " WHERE s.item = ?2 AND s.name = '" OS_STEP_UNSEEN "' AND s.state = 'begun' AND (s.job = ?1"
       " OR os_job_shown(j.status, j.job, j.locked, j.host, j.updated_at) <> 'running')";
-  *when = 0;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "it", job, index_name);
-  if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
-  if (step == SQLITE_ROW)
-    *when = (double)sqlite3_column_int64(stmt, 0);
-  else
-    rc = os_ledger_fail(ledger, step, reading, error);
-  os_ledger_done(stmt);
+  int64_t seconds = 0;
+  int rc = os_ledger_ask(ledger, sql, reading, &seconds, error, "it", job, index_name);
+  *when = (double)seconds;
   return rc;
 }
