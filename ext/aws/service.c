@@ -178,14 +178,6 @@ bool os_aws_fault_passes(int status, const struct os_aws_fault *fault) {
   return status >= 500 || status == 429 || is_one_of(fault->code, codes);
 }
 
-/* "; the keys come from …", or "". */
-static void read_origin(const struct os_endpoint *endpoint, char *out, size_t size) {
-  char origin[200] = "";
-  struct os_signer *signer = endpoint->signer;
-  if (signer && signer->does->origin) signer->does->origin(signer, origin, sizeof origin);
-  snprintf(out, size, "%s%s", *origin ? "; the keys come from " : "", origin);
-}
-
 /* False: it is not the keys. origin: where they come from. */
 static bool advise_keys(const struct os_aws_fault *fault, const char *origin, struct os_error *error) {
   static const char *const unknown[] = {"InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken",
@@ -253,7 +245,7 @@ int os_aws_fail(const struct os_http_call *call, const struct os_aws_action *act
                    action->resource, call->status, code, fault->message[0] ? ": " : "", fault->message);
   if (error) error->http_status = call->status;
   char origin[256];
-  read_origin(call->endpoint, origin, sizeof origin);
+  os_endpoint_keys_origin(call->endpoint, origin, sizeof origin);
   if (advise_keys(fault, origin, error)) {
     /* said */
   } else if (is_clock(fault)) {

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "base/text.h"
 #include "cluster/reason.h"
-#include "config/signer.h"
 
 enum { RIGHT_SIZE = 256 };
 
@@ -73,14 +72,6 @@ static const char *collection_right(const char *what) {
   return "aoss:DescribeIndex";
 }
 
-/* "; the keys come from …", or "". */
-static void read_origin(const struct os_endpoint *endpoint, char *out, size_t size) {
-  char origin[200] = "";
-  if (endpoint->signer && endpoint->signer->does->origin)
-    endpoint->signer->does->origin(endpoint->signer, origin, sizeof origin);
-  snprintf(out, size, "%s%s", *origin ? "; the keys come from " : "", origin);
-}
-
 /* What AWS finds wrong with a signed request, by its words: OpenSearch Service sends no code ("Signing HTTP requests to
 ** Amazon OpenSearch Service", and the errors common to all services). A collection says "Forbidden" and no more. */
 void os_advise_signed(const struct os_endpoint *endpoint, const char *what, struct os_error *error) {
@@ -103,7 +94,7 @@ void os_advise_signed(const struct os_endpoint *endpoint, const char *what, stru
       {"Signature expired", "the clock of this machine is wrong", false},
       {"Signature not yet current", "the clock of this machine is wrong", false},
   };
-  read_origin(endpoint, origin, sizeof origin);
+  os_endpoint_keys_origin(endpoint, origin, sizeof origin);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strstr(error->text, known[i].words)) {
       os_advise(error, "%s%s", known[i].advice, known[i].keys ? origin : "");

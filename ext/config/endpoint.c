@@ -4,6 +4,7 @@
 */
 #include "config/endpoint.h"
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
@@ -70,4 +71,11 @@ bool os_endpoint_is_loopback(const struct os_endpoint *endpoint) {
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text) {
   os_redact(text, endpoint->password);
   if (endpoint->signer) endpoint->signer->does->redact(endpoint->signer, text);
+}
+
+void os_endpoint_keys_origin(const struct os_endpoint *endpoint, char *out, size_t size) {
+  char origin[200] = "";
+  struct os_signer *signer = endpoint->signer;
+  if (signer && signer->does->origin) signer->does->origin(signer, origin, sizeof origin);
+  snprintf(out, size, "%s%s", *origin ? "; the keys come from " : "", origin);
 }

@@ -46,4 +46,6 @@ const char *os_auth_name(enum os_auth auth); /* "none", "basic", "netrc", "iam" 
 bool os_url_host(const char *url, char *out, size_t size);
 /* Hide this endpoint's password and keys wherever foreign text repeats it, in place. */
 void os_endpoint_redact(const struct os_endpoint *endpoint, char *text);
+/* "; the keys come from …", for the end of an advice; "" where requests are not signed, or none was yet. */
+void os_endpoint_keys_origin(const struct os_endpoint *endpoint, char *out, size_t size);
 #endif
