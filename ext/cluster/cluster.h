@@ -116,8 +116,9 @@ int os_cluster_count(struct os_cluster *cluster, const char *name, const char *q
 ** what a search finds by now. */
 int os_cluster_count_all(struct os_cluster *cluster, const char *name, int64_t *count,
                          struct os_error *error);
-/* The same; a collection is asked again until it answers from least to most, for a minute and a half at most. may_fall
-** false: nothing was deleted that it may still count, so that more than most is an answer, too. */
+/* The same; a collection is asked again until it answers from least to most, for as long as its delay
+** (OPENSEARCH_SERVERLESS_DELAY) at most. may_fall false: nothing was deleted that it may still count, so that more than
+** most is an answer, too. */
 int os_cluster_count_between(struct os_cluster *cluster, const char *name, int64_t least, int64_t most,
                              bool may_fall, int64_t *count, struct os_error *error);
 /* Seconds until a search of a collection finds all that was written up to then (seconds since 1970); 0 elsewhere. */

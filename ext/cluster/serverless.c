@@ -9,8 +9,7 @@
 #include "base/json.h"
 #include "cluster/request.h"
 
-/* What was written is searchable after about 10 s, in a collection of vectors after 60 s. */
-static const double VISIBLE_WITHIN = 90, LOOK_EVERY = 1;
+static const double LOOK_EVERY = 1;
 
 bool os_cluster_is_serverless(const struct os_cluster *cluster) {
   return cluster->endpoint->serverless || cluster->caps.serverless;
@@ -21,14 +20,15 @@ int os_serverless_lacks(const char *what, struct os_error *error) {
 }
 
 double os_cluster_visible_in(const struct os_cluster *cluster, double written_at) {
-  double left = written_at + VISIBLE_WITHIN - os_clock_unix();
+  const double delay = cluster->endpoint->serverless_delay;
+  double left = written_at + delay - os_clock_unix();
   if (!os_cluster_is_serverless(cluster) || left < 0) return 0;
-  return left < VISIBLE_WITHIN ? left : VISIBLE_WITHIN;
+  return left < delay ? left : delay;
 }
 
 int os_cluster_count_between(struct os_cluster *cluster, const char *name, int64_t least, int64_t most,
                              bool may_fall, int64_t *count, struct os_error *error) {
-  double until = os_clock_monotonic() + VISIBLE_WITHIN;
+  double until = os_clock_monotonic() + cluster->endpoint->serverless_delay;
   for (;;) {
     int rc = os_cluster_count_all(cluster, name, count, error);
     if (rc || (*count >= least && (*count <= most || !may_fall))) return rc;

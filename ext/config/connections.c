@@ -318,6 +318,7 @@ static int fill_transport(const struct os_connections *connections, const struct
   os_parse_double(value_of(connections, connection, OS_CONNECT_REQUEST_TIMEOUT), &endpoint->timeout);
   os_parse_int(value_of(connections, connection, OS_CONNECT_MAX_RETRIES), &retries);
   endpoint->max_retries = (int)retries; /* at most 1000, by its rule */
+  endpoint->serverless_delay = os_settings_real(connections->settings, OS_SET_SERVERLESS_DELAY);
   if (!bundle) return OS_OK;
   if (access(bundle, R_OK)) {
     name_option(connections, connection, OS_CONNECT_CA_BUNDLE, label);
@@ -352,7 +353,8 @@ static bool same_endpoint(const struct os_endpoint *a, const struct os_endpoint 
          same_text(a->password, b->password) && a->signer == b->signer && a->serverless == b->serverless &&
          a->verify_ssl == b->verify_ssl && a->verify_hostname == b->verify_hostname &&
          same_text(a->ca_bundle, b->ca_bundle) && a->compress == b->compress && a->timeout >= b->timeout &&
-         a->timeout <= b->timeout && a->max_retries == b->max_retries;
+         a->timeout <= b->timeout && a->max_retries == b->max_retries &&
+         a->serverless_delay >= b->serverless_delay && a->serverless_delay <= b->serverless_delay;
 }
 
 /* What is risky, told once for a connection. */

@@ -30,7 +30,8 @@ struct os_endpoint {
   bool verify_ssl, verify_hostname;
   char *ca_bundle; /* NULL: CURL_CA_BUNDLE, SSL_CERT_FILE, then the system's */
   enum os_compress compress;
-  double timeout; /* seconds for one request */
+  double timeout;          /* seconds for one request */
+  double serverless_delay; /* seconds until a search of a collection finds what was written */
   int max_retries;
   atomic_uint_fast64_t learned_max_body; /* largest uncompressed body accepted after a 413; 0: not known */
 };

@@ -21,6 +21,7 @@ static const struct rule rules[OS_SET_COUNT] = {
     [OS_SET_USERNAME] = {.kind = USER},
     [OS_SET_AUTH] = {.kind = WORD, .legal = "none basic iam auto"},
     [OS_SET_SERVERLESS] = {.kind = WORD, .legal = "auto true false"},
+    [OS_SET_SERVERLESS_DELAY] = {.kind = REAL, .least = 1, .most = 3600},
     [OS_SET_AWS_ROLE_ARN] = {.kind = ARN, .legal = "arn:aws:iam::123456789012:role/name"},
     [OS_SET_AWS_ENDPOINT_URL] = {.kind = URL},
     [OS_SET_AWS_ENDPOINT_URL_S3] = {.kind = URL},

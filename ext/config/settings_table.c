@@ -32,6 +32,12 @@ static const struct os_setting_info table[OS_SET_COUNT] = {
          "auto",
          "Is the endpoint a collection of OpenSearch Serverless: true, false, or auto (by its name).",
          false},
+    [OS_SET_SERVERLESS_DELAY] =
+        {"OPENSEARCH_SERVERLESS_DELAY",
+         {NULL, NULL},
+         "90",
+         "Seconds after which a search of a collection is sure to find what was written to it.",
+         false},
     [OS_SET_AWS_REGION] =
         {"AWS_REGION", {"AWS_DEFAULT_REGION", NULL}, NULL, "AWS region, as eu-west-1.", false},
     [OS_SET_AWS_PROFILE] = {"AWS_PROFILE",

@@ -1,8 +1,6 @@
 """What was written into a collection of OpenSearch Serverless is found only after a while, and nothing refreshes it. The indices here
-refresh every 4 s instead; for a collection 90 are waited, of which 80 are said to be over."""
-import contextlib
+refresh every 4 s, and 8 are waited."""
 import json
-import sqlite3
 
 import pytest
 
@@ -17,42 +15,33 @@ from test_reindex_through import bulk, without_ids  # noqa: F401
 SLOW = {"refresh_interval": "4s"}
 
 
-class Collection:
-    """A box whose ledger outlives its connection, before a collection."""
+def before(box, url):
+    """A box before a collection, with small requests."""
+    for env in (box.env, box.shell.env):
+        env.update(OPENSEARCH_SERVERLESS_DELAY="8", BATCH_BYTES="4KiB")
+    return serverless(box, url)
 
-    def __init__(self, box, url):
-        self.ledger = str(box / "ledger.db")
-        self.box = serverless(box, url)
-        for env in (self.box.env, self.box.shell.env):
-            env.update(OS_LEDGER=self.ledger, BATCH_BYTES="4KiB")
 
-    def said_to_be_earlier(self):
-        """What ended has ended 80 s ago."""
-        self.box.close()
-        with contextlib.closing(sqlite3.connect(self.ledger)) as db, db:
-            for column in ("finished_at", "updated_at"):
-                db.execute("UPDATE job SET {0} = strftime('%Y-%m-%dT%H:%M:%fZ', {0}, '-80 seconds')".format(column))
-
-    def waited(self):
-        return [row["job"] for row in self.box.rows("SELECT job FROM os_audit WHERE check_name = 'visible' AND verdict = 'did'")]
+def waited(box):
+    """The jobs that did."""
+    return [row["job"] for row in box.rows("SELECT job FROM os_audit WHERE check_name = 'visible' AND verdict = 'did'")]
 
 
 @pytest.fixture
 def collection(box, aoss):  # noqa: F811
-    return Collection(box, aoss.url)
+    return before(box, aoss.url)
 
 
 # ---- loads ----------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("then", [{"mode": "resume", "on_changed": "replace"}, {"mode": "fresh"}, "os_cleanup"], ids=["replace", "fresh", "os_cleanup"])
 def test_behind_a_load_that_failed(collection, plain, index, then):
     """It has not waited until what it sent can be found: who replaces or deletes that next must."""
-    box = collection.box
+    box = collection
     plain.create(index, {}, settings=SLOW)
     whole = datasets.compress(datasets.ndjson_text(PLAIN).encode(), "c.gz")
     file = box.file("c.ndjson.gz", whole[:len(whole) * 2 // 3])
     box.load_fails(file, index, "c.ndjson.gz", mode="append")
     assert box.job()["documents_read"] > 100
-    collection.said_to_be_earlier()
     file.write_bytes(whole)
     if then == "os_cleanup":
         assert box.run("os_cleanup", index)["response"]["documents_before"] > 100
@@ -60,7 +49,7 @@ def test_behind_a_load_that_failed(collection, plain, index, then):
     else:
         assert box.load(file, index, **then)["response"]["verified"]
         assert_exactly_once(plain, index, PLAIN)
-    assert collection.waited() == [2]
+    assert waited(collection) == [2]
 
 
 def test_others_who_write_are_not_waited_for(box, aoss, plain, index):  # noqa: F811
@@ -82,7 +71,7 @@ def test_others_who_write_are_not_waited_for(box, aoss, plain, index):  # noqa: 
 
 def test_behind_a_fresh_load_that_was_killed(collection, aoss, plain, index):  # noqa: F811
     """Having emptied the index it had counted none; that says nothing about what it sent then."""
-    box = collection.box
+    box = collection
     plain.create(index, {}, settings=SLOW)
     plain.bulk_put(index, {"old": {"n": 1}})
     datasets.write(box / "plain.ndjson", PLAIN)
@@ -90,41 +79,38 @@ def test_behind_a_fresh_load_that_was_killed(collection, aoss, plain, index):  #
         kill_at(box, between, "SELECT os_bulk_load('plain.ndjson', '%s', '{\"mode\":\"fresh\"}');" % index, r"POST /%s/_bulk(?!\?require_alias)" % index, skip=1,
                 env={"OPENSEARCH_ENDPOINT": between.url})
     assert box.rows("SELECT count_after FROM os_jobs") == [{"count_after": None}]
-    collection.said_to_be_earlier()
     box.run("os_cleanup", index)
-    assert plain.count(index) == 0 and collection.waited() == [2]
+    assert plain.count(index) == 0 and waited(collection) == [2]
 
 
 def test_behind_records_that_were_sent_again(collection, plain, index):
-    box = collection.box
+    box = collection
     plain.create(index, {"n": {"type": "long"}}, settings=SLOW)
     box.file("some.ndjson", '{"n":1}\n{"n":"x"}\n')
     assert box.load("some.ndjson", index, mode="append")["status"] == "partial"
     box.one("UPDATE dlq_failures SET document = '{\"n\":2}'")
     assert box.run("os_retry_failures")["response"]["resolved"] == 1
-    collection.said_to_be_earlier()
     assert box.run("os_cleanup", index)["response"]["deleted"] == 2
-    assert plain.count(index) == 0 and len(collection.waited()) == 1
+    assert plain.count(index) == 0 and len(waited(collection)) == 1
 
 
 def test_behind_a_load_that_counted(collection, plain, index):
     """Nobody waits for what was seen."""
-    datasets.write(collection.box / "plain.ndjson", PLAIN)
+    datasets.write(collection / "plain.ndjson", PLAIN)
     plain.create(index, {}, settings=SLOW)
-    assert collection.box.load("plain.ndjson", index, mode="append")["response"]["verified"]
-    collection.box.run("os_cleanup", index)
-    assert plain.count(index) == 0 and not collection.waited()
+    assert collection.load("plain.ndjson", index, mode="append")["response"]["verified"]
+    collection.run("os_cleanup", index)
+    assert plain.count(index) == 0 and not waited(collection)
 
 
 # ---- copies ---------------------------------------------------------------------------------------------------------------
 def test_a_source_that_is_not_all_there_yet(collection, plain, index):
-    box = collection.box
+    box = collection
     datasets.write(box / "plain.ndjson", PLAIN)
     plain.create(index, {}, settings=SLOW)
     box.load("plain.ndjson", index, mode="append", validate="none")
-    collection.said_to_be_earlier()
     assert box.run("os_reindex", index, index + "-b", {"create": True})["response"]["created"] == len(PLAIN)
-    assert plain.count(index + "-b") == len(PLAIN) and len(collection.waited()) == 1
+    assert plain.count(index + "-b") == len(PLAIN) and len(waited(collection)) == 1
 
 
 def test_a_copy_that_is_undone(collection, plain, index):
@@ -135,16 +121,16 @@ def test_a_copy_that_is_undone(collection, plain, index):
     plain.create(target, {"n": {"type": "long"}}, settings=SLOW)
     plain.bulk_put(target, {"old": {"n": 1}})
     with refusal("refuses document 'z'", "is empty now"):
-        collection.box.run("os_reindex", source, target)
+        collection.run("os_reindex", source, target)
     assert plain.count(target) == 0
-    job = collection.box.rows("SELECT documents_created, documents_failed FROM os_jobs")[0]
+    job = collection.rows("SELECT documents_created, documents_failed FROM os_jobs")[0]
     assert job["documents_created"] > 100 and job["documents_failed"] == 1
 
 
 @pytest.mark.parametrize("then", ["again", "undo"])
 def test_a_copy_that_was_killed(box, without_ids, plain, index, then):  # noqa: F811
     """Where the service gives ids it cannot be gone on with: all it wrote has to go, or is there twice."""
-    collection = Collection(box, without_ids.url)
+    before(box, without_ids.url)
     source, target = index + "-a", index + "-b"
     plain.create(source, {})
     bulk(plain, source, [("d%04d" % i, None, '{"n":%d}' % i) for i in range(1000)])
@@ -153,9 +139,8 @@ def test_a_copy_that_was_killed(box, without_ids, plain, index, then):  # noqa: 
     with Proxy(without_ids.url, seed=5) as between:
         box.env["OPENSEARCH_ENDPOINT"] = box.shell.env["OPENSEARCH_ENDPOINT"] = between.url
         kill_at(box, between, call, r"POST /%s/_bulk(?!\?require_alias)" % target, skip=3)
-        collection.said_to_be_earlier()
         result = box.run("os_reindex", source, target, {"mode": "undo" if then == "undo" else "auto"})
-    assert result["status"] == "success" and collection.waited() == [2]
+    assert result["status"] == "success" and waited(box) == [2]
     assert plain.count(target) == (0 if then == "undo" else 1000)
     if then == "again":
         assert sorted(json.dumps(d) for d in plain.documents(target).values()) == sorted('{"n": %d}' % i for i in range(1000))

@@ -135,14 +135,17 @@ static void main_from_settings(void **state) {
   assert_int_equal(first->compress, OS_COMPRESS_AUTO);
   assert_true(first->timeout == 60);
   assert_int_equal(first->max_retries, 8);
+  assert_true(first->serverless_delay == 90);
   os_endpoint_unref(second);
   atomic_store(&first->learned_max_body, 4711);
   set(f, OS_SET_MAX_RETRIES, "3");
   set(f, OS_SET_HTTP_COMPRESS, "true");
+  set(f, OS_SET_SERVERLESS_DELAY, "12.5");
   second = get(f, NULL);
   assert_ptr_not_equal(first, second); /* requests under way keep the old one */
   assert_int_equal(first->max_retries, 8);
   assert_int_equal(second->max_retries, 3);
+  assert_true(first->serverless_delay == 90 && second->serverless_delay == 12.5);
   assert_int_equal(second->compress, OS_COMPRESS_ALWAYS);
   assert_int_equal(atomic_load(&second->learned_max_body), 4711);
   os_endpoint_unref(first);
