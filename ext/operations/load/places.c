@@ -136,9 +136,9 @@ int os_load_places_write(struct os_load_places *places, struct os_error *error) 
 static void advise_rest(const struct os_load_places *places, const struct os_source *source,
                         struct os_error *error) {
   const struct os_job_figures *figures = places->load->figures;
+  int64_t there = figures->documents_created + figures->documents_updated;
   bool content = !source->bucket || error->code == OS_ERR_FORMAT;
-  os_advise(error, "%lld records of this load are in the index; %s",
-            (long long)(figures->documents_created + figures->documents_updated),
+  os_advise(error, "%lld records of this load are in the index; %s", (long long)there,
             content ? "mend the file, then load it with mode resume and on_changed replace"
                     : "when it can be read again, load it with mode resume");
 }
