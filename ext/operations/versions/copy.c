@@ -185,7 +185,7 @@ int os_version_verify(struct os_version *v, struct os_error *error) {
   if (!rc) rc = os_version_guard_writers(v, error);
   if (!rc) rc = count(v, v->old, 0, &t.old, error);
   if (!rc) rc = count(v, v->next, t.old, &t.next, error);
-  if (!rc) rc = os_job_unseen_end(v->job, v->cluster, v->next, error);
+  if (!rc && t.next >= 0) rc = os_job_unseen_end(v->job, v->cluster, v->next, error);
   if (!rc) rc = operations_of(v, v->next, &t.next_operations, error);
   v->documents = t.next;
   return rc ? rc : judge(v, &t, error);
