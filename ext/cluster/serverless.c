@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "cluster/request.h"
 
-static const double LOOK_EVERY = 1;
+static const double LOOK_EVERY = 1, ROUNDED_UP = 0.5; /* the ledger's times are whole seconds, and one more */
 
 bool os_cluster_is_serverless(const struct os_cluster *cluster) {
   return cluster->endpoint->serverless || cluster->caps.serverless;
@@ -22,7 +22,7 @@ int os_serverless_lacks(const char *what, struct os_error *error) {
 double os_cluster_visible_in(const struct os_cluster *cluster, double written_at) {
   const double delay = cluster->endpoint->serverless_delay;
   double left = written_at + delay - os_clock_unix();
-  if (!os_cluster_is_serverless(cluster) || left < 0) return 0;
+  if (!os_cluster_is_serverless(cluster) || left < ROUNDED_UP) return 0;
   return left < delay ? left : delay;
 }
 
