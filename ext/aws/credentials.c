@@ -6,7 +6,6 @@
 */
 #include "aws/credentials.h"
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 #include "aws/chain/chain.h"

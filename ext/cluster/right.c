@@ -81,8 +81,7 @@ void os_advise_signed(const struct os_endpoint *endpoint, const char *what, stru
     bool keys; /* where they come from is worth saying */
   } known[] = {
       {"does not match the signature",
-       "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or a proxy on the way "
-       "changes requests",
+       "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID, or a proxy on the way changes requests",
        true},
       {"token included in the request is invalid",
        "AWS does not know the access key: look at AWS_ACCESS_KEY_ID, AWS_SESSION_TOKEN, AWS_PROFILE", true},
@@ -104,17 +103,14 @@ void os_advise_signed(const struct os_endpoint *endpoint, const char *what, stru
   if (endpoint->serverless) {
     os_advise(error,
               "a collection lets in whom its data access policy names for %s, if its network policy lets the "
-              "request "
-              "through, IAM allows aoss:APIAccessAll, and clock, keys and region are right; it says no more "
-              "than this "
-              "to all others%s",
+              "request through, IAM allows aoss:APIAccessAll, and clock, keys and region are right; it says "
+              "no more than this to all others%s",
               collection_right(what), origin);
     return;
   }
   snprintf(before, sizeof before, "%s", strstr(error->advice, "missing right") ? error->advice : "");
   os_advise(error,
             "%s%s%s%sthe domain's access policy, and the role that fine-grained access control maps the keys "
-            "to, must "
-            "allow it%s",
+            "to, must allow it%s",
             before, *before ? " on " : "", *before ? endpoint->url : "", *before ? ": " : "", origin);
 }

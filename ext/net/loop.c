@@ -6,7 +6,6 @@
 ** and free whatever it likes.
 */
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,6 @@
 /* source_lister.c - see source_lister.h. */
 #include "pipeline/source_lister.h"
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/cond.h"

@@ -11,7 +11,8 @@ from harness.paged_bucket import PagedBucket
 from harness.s3 import at
 
 DOCS = datasets.products(3000)
-BIG = datasets.products(60000, start=3000)  # three ranges and a bit
+BIG = datasets.products(100000, start=3000)  # six ranges, the first one small; three are under way at once
+THIRD = "bytes=%d-" % ((256 << 10) + (4 << 20))  # behind what is looked at before; the sixth is asked for when it is read
 
 
 class Watched(PagedBucket):
@@ -24,7 +25,7 @@ class Watched(PagedBucket):
 
     def object(self, key, span):
         with self.lock:
-            do = self.do if key == "p/big.ndjson" and not span.startswith("bytes=0-") else None
+            do = self.do if key == "p/big.ndjson" and span.startswith(THIRD) else None
             if do:
                 self.do = None
                 do()
@@ -94,6 +95,4 @@ def test_a_wrong_clock_is_mended_once(box, plain, index, verifying, ahead):
 def test_a_clock_that_goes_wrong_midway(box, plain, index, watched, verifying):
     watched.do = lambda: verifying.control("/__sigv4/skew?seconds=1200")
     load(box, plain, index)
-    if not rejected(verifying):
-        pytest.skip("every request was signed before the clock jumped: the machine is too slow for this one")
-    assert len(rejected(verifying)) <= 3
+    assert 1 <= len(rejected(verifying)) <= 3
