@@ -176,6 +176,10 @@ class Proxy:
                 raise TimeoutError("only %d of %d %s requests came within %s s" % (len(self.calls(kind)), count, kind, timeout))
             time.sleep(0.01)
 
+    @staticmethod
+    def kind(method, path):
+        return "bulk" if path.split("?")[0].endswith("/_bulk") else "read" if method in ("GET", "HEAD") else "write"
+
     def _matches(self, rule, kind, method, path):
         on = rule["on"]
         if " " in on:
@@ -236,7 +240,7 @@ class Proxy:
     def _one(self, wire):
         first, headers = wire.read_head()
         method, path = first.split(" ")[:2]
-        kind = "bulk" if path.split("?")[0].endswith("/_bulk") else "read" if method in ("GET", "HEAD") else "write"
+        kind = self.kind(method, path)
         if any(k.lower() == "expect" for k, v in headers):
             wire.sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         get = {k.lower(): v for k, v in headers}

@@ -24,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]
 
 from harness import aws as aws_control  # noqa: E402
 from harness import nodes as node_control  # noqa: E402
+from harness import signed  # noqa: E402
 from harness.cluster import Cluster, unique  # noqa: E402
 from harness.credentials import creds, es, places  # noqa: E402,F401  (fixtures)
 from harness.paths import EXTENSION  # noqa: E402
@@ -53,6 +54,7 @@ def pytest_configure(config):
 
 
 def pytest_sessionstart(session):
+    signed.adapt_the_proxy()
     # settings must come from the tests alone
     for name in list(os.environ):
         if name.startswith(("OPENSEARCH", "AWS_", "LOG_", "OS_LEDGER", "OS_ENV", "BATCH_", "MAX_", "LOAD_MODE", "VERIFY_", "CA_BUNDLE",
@@ -65,6 +67,7 @@ def pytest_collection_modifyitems(config, items):
     """Servers beside the plain one cost memory: tests of one module stay together (they do already), and the modules
     that start servers of their own come last, so that a simple failure shows first."""
     late = ("test_security", "test_pressure", "test_versions", "test_two_nodes", "test_alias_servers", "test_alias_two_nodes", "test_reindex_versions_servers", "test_docs")
+    signed.skip_what_is_lacking(items)
     items.sort(key=lambda item: next((i + 1 for i, name in enumerate(late) if item.module.__name__ == name), 0))
     if config.getoption("--brief"):
         left_out = set(not_brief(items))
@@ -362,28 +365,12 @@ class Box:
         return self.rows("SELECT * FROM os_audit WHERE job = ?", number or self.job()["job"])
 
 
-@pytest.fixture(scope="session", autouse=True)
-def whole_bodies():
-    """What changes a body on its way is what a signature is there to find: such tests are left out behind one."""
-    if ORIGINAL_ENVIRONMENT.get("OS_TEST_SIGNED"):
-        rule = Proxy.rule
-
-        def checked(self, fault, *args, **parameters):
-            if fault == "items":
-                pytest.skip("the proxy would change what is signed")
-            return rule(self, fault, *args, **parameters)
-        Proxy.rule = checked
-
-
 @pytest.fixture(scope="session")
 def front(plain, aws_servers):
-    """What a box needs to reach the plain node. OS_TEST_SIGNED=es or aoss puts a server in front of it that lets nothing through
-    but what is signed for that service, so that any test shows whether all of its requests are."""
-    service = ORIGINAL_ENVIRONMENT.get("OS_TEST_SIGNED")
-    if not service:
-        return {"OPENSEARCH_ENDPOINT": plain.url}
-    exports = aws_servers.proxy("front", plain.url, service).exports
-    return {**exports, "OPENSEARCH_AUTH": "iam", "OPENSEARCH_SERVERLESS": str(service == "aoss").lower()}
+    """What a box needs to reach the plain node, through the server of OS_TEST_SIGNED when it is set (harness/signed.py)."""
+    if signed.SERVICE:
+        return signed.environment(aws_servers, plain.url)
+    return {"OPENSEARCH_ENDPOINT": plain.url}
 
 
 @pytest.fixture

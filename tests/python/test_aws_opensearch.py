@@ -189,8 +189,22 @@ def test_a_collection_is_emptied(files, aoss, plain, index):
     box.load("ids.ndjson", index, create=True)
     plain.call("PUT", "/%s/_doc/routed?routing=r7" % index, {"n": 1})
     plain.call("POST", "/%s/_refresh" % index)
-    done = box.run("os_cleanup", index)["response"]
-    assert done["way"] == "delete" and done["deleted"] == len(DOCS) + 1
+    result = box.run("os_cleanup", index)
+    assert result["response"]["way"] == "delete" and result["response"]["deleted"] == len(DOCS) + 1
+    assert plain.count(index) == 0
+    assert [a["check_name"] for a in box.audit(result["job"]) if a["verdict"] == "did"] == ["delete"]
+
+
+def test_a_collection_that_still_shows_what_was_deleted(files, aoss, plain, index):
+    """Longer than the setting says: nobody need have written."""
+    plain.create(index, settings={"refresh_interval": "-1"})
+    plain.bulk_put(index, {"a": {"n": 1}, "b": {"n": 2}})
+    plain.call("POST", "/%s/_refresh" % index)
+    with refusal("2 documents after it was emptied.*OPENSEARCH_SERVERLESS_DELAY"):
+        box = serverless(files, aoss.url)
+        box.env["OPENSEARCH_SERVERLESS_DELAY"] = "1"
+        box.run("os_cleanup", index)
+    plain.call("POST", "/%s/_refresh" % index)
     assert plain.count(index) == 0
 
 

@@ -7,8 +7,10 @@ import time
 import pytest
 
 import datasets
+from harness import signed
 from harness.checker import assert_exactly_once
 from harness.cluster import Cluster, HttpError
+from harness.paths import TESTS
 from harness.servers import Listener, closed_port
 from proxy import Proxy
 
@@ -153,3 +155,11 @@ def test_http_errors_are_raised(plain):
     with pytest.raises(HttpError) as caught:
         plain.get("/no_such_index_%d/_count" % time.time())
     assert caught.value.status == 404
+
+
+def test_what_a_collection_lacks_names_tests():
+    """A test that was renamed would silently be skipped no more."""
+    for module, tests in signed.LACKING.items():
+        text = (TESTS / "python" / (module + ".py")).read_text()
+        for name in tests:
+            assert "\ndef %s(" % name.split("[")[0] in text, "%s has no %s" % (module, name)

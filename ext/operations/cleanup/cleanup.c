@@ -108,7 +108,11 @@ int os_cleanup_check_empty(struct os_job *job, struct os_cluster *cluster,
   if (!left) return os_job_audit(job, "cleanup", "empty", "pass", false, error, "0 documents");
   os_fail(error, OS_ERR_CONFLICT, "%s holds %lld documents after it was emptied: somebody writes to it",
           request->index, (long long)left);
-  os_advise(error, "stop the writers, then do it again");
+  if (os_cluster_is_serverless(cluster))
+    os_advise(error,
+              "stop the writers, or raise OPENSEARCH_SERVERLESS_DELAY when there are none, then do it again");
+  else
+    os_advise(error, "stop the writers, then do it again");
   return refuse(job, "empty", error);
 }
 

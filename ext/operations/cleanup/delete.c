@@ -88,7 +88,9 @@ static int delete_by_id(struct deletion *d, struct os_error *error) {
   struct os_buf lines;
   int64_t count = 1;
   char *after = NULL;
-  int rc = OS_OK;
+  int rc = os_job_audit(
+      d->job, "cleanup", "delete", "did", true, error,
+      "POST /%s/_bulk: deleting every document that a search finds by its id; inverse: none", d->index);
   os_buf_init(&lines, 0);
   while (!rc && count) {
     os_buf_clear(&lines);
