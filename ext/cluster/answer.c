@@ -103,7 +103,7 @@ int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, 
                                 const char *body, size_t len, const char *what, struct os_error *error) {
   struct os_error scratch;
   if (!error) error = &scratch;
-  int rc = os_cluster_answer_error(status, content_type, body, len, what, error);
+  os_cluster_answer_error(status, content_type, body, len, what, error);
   bool is_main = !endpoint->name || !strcmp(endpoint->name, "main");
   if (status == 404 && endpoint->serverless && !len)
     os_advise(error, "a collection of OpenSearch Serverless has no such operation");
@@ -136,5 +136,5 @@ int os_cluster_answer_error_for(const struct os_endpoint *endpoint, int status, 
   error->http_status = status;
   os_endpoint_redact(endpoint, error->text);
   os_endpoint_redact(endpoint, error->advice);
-  return rc;
+  return (int)error->code;
 }

@@ -96,6 +96,7 @@ void os_advise_signed(const struct os_endpoint *endpoint, const char *what, stru
   os_endpoint_keys_origin(endpoint, origin, sizeof origin);
   for (size_t i = 0; i < sizeof known / sizeof *known; i++)
     if (strstr(error->text, known[i].words)) {
+      error->code = OS_ERR_AUTH; /* not a right that is missing: nobody knows who asks */
       os_advise(error, "%s%s", known[i].advice, known[i].keys ? origin : "");
       return;
     }

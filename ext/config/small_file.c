@@ -21,6 +21,13 @@ static int fail_read(struct os_error *error, const char *what, const char *path,
   return os_fail(error, OS_ERR_IO, "%s: cannot read '%s': %s", what, path, why);
 }
 
+static int fail_errno(struct os_error *error, const char *what, const char *path, int number) {
+  int code = fail_read(error, what, path, os_errno_text(number));
+  if (number == EMFILE || number == ENFILE)
+    os_advise(error, "close some files, or raise the limit (ulimit -n)");
+  return code;
+}
+
 /* Up to `size` bytes of fd; the number read, or -1. */
 static ssize_t read_all(int fd, char *out, size_t size) {
   size_t len = 0;
@@ -37,7 +44,7 @@ static ssize_t read_all(int fd, char *out, size_t size) {
 static int read_open_file(int fd, const char *path, size_t limit, const char *what, struct os_small_file *out,
                           struct os_error *error) {
   struct stat info;
-  if (fstat(fd, &info)) return fail_read(error, what, path, os_errno_text(errno));
+  if (fstat(fd, &info)) return fail_errno(error, what, path, errno);
   out->is_folder = S_ISDIR(info.st_mode);
   if (out->is_folder) return OS_OK; /* `python -m venv .env` makes a folder of that name */
   if (!S_ISREG(info.st_mode)) return fail_read(error, what, path, "it is not a regular file");
@@ -50,7 +57,7 @@ static int read_open_file(int fd, const char *path, size_t limit, const char *wh
   out->text[len < 0 ? 0 : len] = '\0';
   out->len = len < 0 ? 0 : (size_t)len;
   out->others_may_read = (info.st_mode & (S_IRGRP | S_IROTH)) != 0;
-  return len < 0 ? fail_read(error, what, path, os_errno_text(errno)) : OS_OK;
+  return len < 0 ? fail_errno(error, what, path, errno) : OS_OK;
 }
 
 int os_small_file_read(const char *path, size_t limit, const char *what, struct os_small_file *out,
@@ -63,7 +70,7 @@ int os_small_file_read(const char *path, size_t limit, const char *what, struct 
     code = read_open_file(fd, path, limit, what, out, error);
     close(fd);
   } else if (errno != ENOENT && errno != ENOTDIR) {
-    code = fail_read(error, what, path, os_errno_text(errno));
+    code = fail_errno(error, what, path, errno);
   }
   os_free(name);
   if (code) os_small_file_free(out);

@@ -3,6 +3,7 @@
 ** architecture: errors:true is never success; what is not known to have failed is sent again only because
 ** ids make that harmless; 413 halves and remembers. Network thread.
 */
+#include <stdio.h>
 #include <string.h>
 #include "base/clock.h"
 #include "cluster/cluster.h"
@@ -65,9 +66,14 @@ static void take_answer(struct os_batch *batch) {
 /* ---- answers to the whole request ----------------------------------------------------------- */
 
 static void answer_error(const struct os_batch *batch, struct os_error *error) {
+  const struct os_pipeline *pipeline = batch->pipeline;
+  const char *path = pipeline->sink.path;
+  char what[300];
+  snprintf(what, sizeof what, "POST %.*s", (int)strcspn(path, "?"), path);
   os_error_clear(error);
-  os_cluster_answer_error(batch->call.status, batch->call.content_type_answered, batch->call.answer.data,
-                          batch->call.answer.len, "_bulk", error);
+  os_cluster_answer_error_for(pipeline->options.endpoint, batch->call.status,
+                              batch->call.content_type_answered, batch->call.answer.data,
+                              batch->call.answer.len, what, error);
 }
 
 /* One item is refused by an answer that speaks of the whole request. */

@@ -184,6 +184,28 @@ def test_answers_lost_on_the_way_to_a_collection(files, aoss, plain, index):
     assert plain.count(index) == len(PLAIN)
 
 
+def test_keys_that_nobody_knows_stop_a_load_before_it_begins(files, es, plain, index):
+    """Not a right that a guard could do without: nobody knows who asks."""
+    plain.create(index)
+    box = signed(files, es.url, {"AWS_ACCESS_KEY_ID": "AKIDNOBODY", "AWS_SECRET_ACCESS_KEY": "x" * 40})
+    box.load_fails("ids.ndjson", index, "GET /: 403", "token included in the request is invalid", "AWS_ACCESS_KEY_ID", "from the environment")
+    assert "bulk" not in json.dumps(box.audit())
+
+
+def test_bulk_requests_that_are_refused_say_what_others_say(files, es, plain, index):
+    """In the middle of a load, too, the advice is that of AWS, and names where the keys come from."""
+    plain.create(index, datasets.PRODUCTS)
+    message = "User: arn:aws:iam::1:user/u is not authorized to perform: es:ESHttpPost because no policy allows it"
+    with Proxy(es.url) as proxy:
+        box = signed(files, proxy.url)
+        proxy.rule("status", code=403, skip=1, body=json.dumps({"Message": message}))
+        box.load_fails("ids.ndjson", index, "POST /%s/_bulk: 403" % index, "missing right: es:ESHttpPost", "access policy",
+                       "from the environment", "resume", batch_size=100, max_workers=1)
+        proxy.clear()
+        box.load("ids.ndjson", index, mode="resume")
+    assert_exactly_once(plain, index, BY_ID)
+
+
 def test_a_collection_is_emptied(files, aoss, plain, index):
     box = serverless(files, aoss.url)
     box.load("ids.ndjson", index, create=True)
@@ -193,6 +215,29 @@ def test_a_collection_is_emptied(files, aoss, plain, index):
     assert result["response"]["way"] == "delete" and result["response"]["deleted"] == len(DOCS) + 1
     assert plain.count(index) == 0
     assert [a["check_name"] for a in box.audit(result["job"]) if a["verdict"] == "did"] == ["delete"]
+
+
+def test_a_collection_that_lost_what_it_acknowledged(files, aoss, plain, index):
+    """Nobody can tell who did it, so that it is no error; but whoever reads no more than the log has to hear of it."""
+    plain.create(index, datasets.PRODUCTS)
+    items = [{"index": {"_index": index, "_id": str(i), "_version": 1, "result": "created", "status": 201}} for i in range(len(DOCS))]
+    with Proxy(aoss.url) as proxy:
+        box = serverless(files, proxy.url)
+        proxy.rule("status", on=r"POST /\S*_bulk\?filter_path", code=200, body=json.dumps({"took": 1, "errors": False, "items": items}))
+        ran = box.sql("SELECT os_bulk_load('ids.ndjson', '%s', '{\"mode\":\"upsert\"}');" % index, env={"OPENSEARCH_SERVERLESS_DELAY": "1"})
+    assert "WARNING" in ran.err and "the count moved by 0 where this load created %d" % len(DOCS) in ran.err, ran
+    assert '"verified":false' in ran.out
+
+
+def test_fresh_with_versions_in_a_collection(box, aoss, plain, index):
+    """What was deleted is remembered with its version, and nothing can be made anew: all records would be skipped."""
+    box = serverless(box, aoss.url)
+    source = box.file("v.ndjson", "".join('{"_id":"%d","v":7}\n' % i for i in range(20)))
+    assert box.load(source, index, mode="fresh", version_field="v", create=True)["response"]["created"] == 20
+    box.load_fails(source, index, "version_field", "collection", "create", "upsert", mode="fresh", version_field="v")
+    assert plain.count(index) == 20 and box.audit()[-1]["verdict"] == "fail"
+    box.run("os_delete_index", index, index)
+    assert box.load(source, index, mode="fresh", version_field="v", create=True)["response"]["created"] == 20
 
 
 def test_a_collection_that_still_shows_what_was_deleted(files, aoss, plain, index):

@@ -137,8 +137,8 @@ static void keep(struct os_signer *signer, char *text) {
   (void)text;
 }
 
-static void signed_for(const char *what, bool serverless, const char *body, const char *text,
-                       const char *advice) {
+static void signed_code(int code, const char *what, bool serverless, const char *body, const char *text,
+                        const char *advice) {
   static const struct os_signer_class class = {.origin = tell_origin, .redact = keep};
   struct os_signer signer = {.references = 1, .does = &class};
   struct os_endpoint endpoint = {.name = "main",
@@ -147,11 +147,24 @@ static void signed_for(const char *what, bool serverless, const char *body, cons
                                  .serverless = serverless,
                                  .signer = &signer};
   os_error_clear(&error);
-  assert_int_equal(os_cluster_answer_error_for(&endpoint, 403, JSON, body, strlen(body), what, &error),
-                   OS_ERR_FORBIDDEN);
+  assert_int_equal(os_cluster_answer_error_for(&endpoint, 403, JSON, body, strlen(body), what, &error), code);
+  assert_int_equal(error.code, code);
   assert_string_equal(error.text, text);
   if (!strstr(error.advice, advice)) print_error("'%s' is not in '%s'\n", advice, error.advice);
   assert_non_null(strstr(error.advice, advice));
+}
+
+static void signed_for(const char *what, bool serverless, const char *body, const char *text,
+                       const char *advice) {
+  signed_code(OS_ERR_FORBIDDEN, what, serverless, body, text, advice);
+}
+
+static void signatures_at_fault(void **state) {
+  (void)state;
+  static const char body[] = "{\"message\":\"The security token included in the request is invalid.\"}";
+  signed_code(OS_ERR_AUTH, "GET /", false, body,
+              "GET /: 403: The security token included in the request is invalid.",
+              "AWS does not know the access key");
 }
 
 static void rights_of_aws(void **state) {
@@ -215,9 +228,10 @@ static void names(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(json_answers),  cmocka_unit_test(rights),
-                                     cmocka_unit_test(other_answers), cmocka_unit_test(with_endpoint),
-                                     cmocka_unit_test(rights_of_aws), cmocka_unit_test(unsigned_for_a_domain),
-                                     cmocka_unit_test(names)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(json_answers),          cmocka_unit_test(rights),
+      cmocka_unit_test(other_answers),         cmocka_unit_test(with_endpoint),
+      cmocka_unit_test(rights_of_aws),         cmocka_unit_test(signatures_at_fault),
+      cmocka_unit_test(unsigned_for_a_domain), cmocka_unit_test(names)};
   return cmocka_run_group_tests_name("cluster_answer", tests, NULL, NULL);
 }

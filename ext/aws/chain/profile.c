@@ -27,8 +27,9 @@ static int read_file(struct os_profiles *profiles, enum os_profile_file which, c
   if (strcmp(path, "/dev/null") == 0) return OS_OK; /* how people say "none" */
   int code = os_small_file_read(path, LARGEST_FILE, "the profiles of AWS", &file, error);
   if (code) {
-    os_advise(error, "correct its rights or name another with %s",
-              which == OS_PROFILE_CONFIG ? "AWS_CONFIG_FILE" : "AWS_SHARED_CREDENTIALS_FILE");
+    if (!error->advice[0])
+      os_advise(error, "correct its rights or name another with %s",
+                which == OS_PROFILE_CONFIG ? "AWS_CONFIG_FILE" : "AWS_SHARED_CREDENTIALS_FILE");
     return code;
   }
   if (file.is_folder) profiles->folders[which] = os_mprintf("%s (which is a folder)", path);

@@ -39,6 +39,12 @@ static int unverified(struct os_load *load, struct os_error *error, const char *
   return os_job_audit(load->job, "finish", "count", "unknown", false, error, "%s", why);
 }
 
+/* The same, when documents may be missing or there twice: whoever reads no more than the log has to hear of it. */
+static int doubtful(struct os_load *load, struct os_error *error, const char *why) {
+  os_log_write(load->session->log, OS_LOG_WARNING, "%s: %s", load->request->index, why);
+  return unverified(load, error, why);
+}
+
 /* Did the index's own counters move by more than this load did? *known false: they cannot be read. */
 static bool others_wrote(struct os_load *load, bool *known) {
   const struct os_job_figures *f = load->figures;
@@ -106,7 +112,7 @@ static int reconcile(struct os_load *load, struct os_error *error) {
         why, sizeof why,
         "requests were repeated with ids chosen by the server: as many as %lld records may be there twice",
         (long long)(moved - most));
-    return unverified(load, error, why);
+    return doubtful(load, error, why);
   }
   bool known = false;
   if (others_wrote(load, &known) || !known || target->data_stream || target->write_alias) {
@@ -114,7 +120,9 @@ static int reconcile(struct os_load *load, struct os_error *error) {
     snprintf(why, sizeof why, "the count moved by %lld where this load created %lld; %s", (long long)moved,
              (long long)least,
              known ? "others wrote or deleted meanwhile" : "whether others wrote meanwhile cannot be read");
-    return unverified(load, error, why);
+    if (target->data_stream || target->write_alias)
+      return unverified(load, error, why); /* it may roll over */
+    return doubtful(load, error, why);
   }
   int64_t expected = left + least;
   os_fail(error, OS_ERR_INTERNAL,

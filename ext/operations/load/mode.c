@@ -288,6 +288,16 @@ static int guard_mode(struct os_load *load, struct os_error *error) {
     os_advise(error, "get the missing right, or pass {\"allow_unverified\":true}");
     return refuse(load, error);
   }
+  if (load->mode == OS_MODE_FRESH && load->shared->parse.version_field && !target->to_create &&
+      os_cluster_is_serverless(load->cluster)) {
+    os_fail(
+        error, OS_ERR_GUARD,
+        "fresh does not go with version_field in a collection: an index there cannot be made anew, and "
+        "remembers "
+        "the versions of what was deleted for a while, so that records of the same version would be skipped");
+    os_advise(error, "delete %s and load with {\"create\":true}; or use mode upsert", request->index);
+    return refuse(load, error);
+  }
   if (request->tune_index && request->allow_live) {
     os_fail(error, OS_ERR_ARGUMENT,
             "tune_index switches refresh and replicas off and cannot go with allow_live");
