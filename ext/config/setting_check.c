@@ -98,6 +98,9 @@ static bool is_authority(const char *text, size_t len) {
 int os_url_check(const char *shown, const char *url, struct os_error *error) {
   if (strchr(url, '@')) { /* the URL is not repeated: what stands before the '@' is a secret */
     os_fail(error, OS_ERR_ARGUMENT, "%s: a URL with a user name or password in it is refused", shown);
+    if (strstr(shown, "AWS_"))
+      return os_advise(
+          error, "services of AWS take keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile");
     return os_advise(error,
                      "give them apart, as OPENSEARCH_USERNAME and OPENSEARCH_PASSWORD (or username and "
                      "password of os_connect); those take 'env:NAME' and 'file:PATH' too");

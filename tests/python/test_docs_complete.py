@@ -87,6 +87,16 @@ def test_every_setting_is_described_with_its_default(db):
         assert default is None or "`%s`" % default in shown[0], "%s: the default is %s" % (name, default)
 
 
+def test_every_setting_of_aws_has_a_page(db):
+    """OPENSEARCH_AUTH.md and so on; those that differ by the service share one."""
+    names = [name for (name,) in db.execute("SELECT name FROM os_settings WHERE name LIKE 'AWS%' OR name LIKE '%SERVERLESS%' OR name LIKE '%DLQ%'")]
+    assert len(names) > 8
+    for name in ["OPENSEARCH_AUTH", *names]:
+        text = page("settings/" + re.sub("(ENDPOINT_URL)_.*", r"\1", name))
+        assert name in text.split("\n")[0] and "**Set by**" in text and "**Errors**" in text, name
+        assert re.search(r"^```s(ql|h)$", text, re.M), "%s: no example that is run" % name
+
+
 def anchors(text):
     """As GitHub makes them from headings, and those set by hand."""
     heads = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
