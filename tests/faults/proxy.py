@@ -163,6 +163,11 @@ class Proxy:
         with self.lock:
             self.rules = []
 
+    def fired(self):
+        """How often a rule did."""
+        with self.lock:
+            return sum(rule["fired"] for rule in self.rules)
+
     def calls(self, kind=None):
         """Log entries, of one class when asked."""
         with self.lock:

@@ -46,12 +46,23 @@ LACKING = {
 }
 
 
-def environment(aws_servers, upstream):
-    """Starts the server; what a box needs to reach `upstream` through it."""
-    if SERVICE == "es":
-        return {**aws_servers.proxy("front", upstream, "es").exports, "OPENSEARCH_AUTH": "iam"}
-    exports = aws_servers.proxy("front", upstream, "aoss", "--strict-aoss").exports
-    return {**exports, "OPENSEARCH_AUTH": "iam", "OPENSEARCH_SERVERLESS": "true", "OPENSEARCH_SERVERLESS_DELAY": DELAY}
+class Places:
+    """Where the servers of this session are started, and what they stand in front of."""
+    servers = node = None
+
+
+def _server(name, upstream):
+    more = ["--strict-aoss"] if SERVICE == "aoss" else []
+    return Places.servers.proxy(name, upstream, SERVICE, *more)
+
+
+def environment(aws_servers, node):
+    """Starts the server; what a box needs to reach the node through it."""
+    Places.servers, Places.node = aws_servers, node
+    settings = {**_server("front", node).exports, "OPENSEARCH_AUTH": "iam"}
+    if SERVICE == "aoss":
+        settings.update(OPENSEARCH_SERVERLESS="true", OPENSEARCH_SERVERLESS_DELAY=DELAY)
+    return settings
 
 
 def skip_what_is_lacking(items):
@@ -62,16 +73,41 @@ def skip_what_is_lacking(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def adapt_the_proxy():
-    """What changes a body on its way is what a signature is there to find: tests with such a fault are skipped."""
-    rule, kind = Proxy.rule, Proxy.kind
+# ---- the fault proxy, which stands between the extension and that server -----------------------------------------------------
+def _behind(proxy):
+    """A second proxy, where signatures have been verified already: proxy -> a server of its own -> this one -> the node."""
+    if not getattr(proxy, "behind", None):
+        proxy.behind = Proxy(Places.node, seed=proxy.seed).start()
+        proxy.behind.server = "behind-%d" % proxy.behind.port
+        with proxy.lock:
+            proxy.upstream, proxy.pool = ("127.0.0.1", _server(proxy.behind.server, proxy.behind.url).port), []
+    return proxy.behind
 
-    def checked(self, fault, *args, **parameters):
-        if fault == "items":
-            pytest.skip("the proxy would change what is signed")
-        return rule(self, fault, *args, **parameters)
+
+def adapt_the_proxy():
+    """What changes a body on its way is what a signature is there to find: such a fault happens behind the server."""
+    rule, clear, fired, stop, kind = Proxy.rule, Proxy.clear, Proxy.fired, Proxy.stop, Proxy.kind
+
+    def both(self):
+        return [proxy for proxy in (self, getattr(self, "behind", None)) if proxy]
+
+    def rule_in_its_place(self, fault, *args, **parameters):
+        return rule(_behind(self) if fault == "items" else self, fault, *args, **parameters)
+
+    def clear_both(self):
+        for proxy in both(self):
+            clear(proxy)
+
+    def fired_in_both(self):
+        return sum(fired(proxy) for proxy in both(self))
+
+    def stop_both(self):
+        stop(self)
+        if getattr(self, "behind", None):
+            Places.servers.stop(self.behind.server)
+            stop(self.behind)
 
     if SERVICE:
-        Proxy.rule = checked
+        Proxy.rule, Proxy.clear, Proxy.fired, Proxy.stop = rule_in_its_place, clear_both, fired_in_both, stop_both
     if SERVICE == "aoss":
         Proxy.kind = staticmethod(lambda method, path: "write" if path.endswith(PROBE) else kind(method, path))
