@@ -153,7 +153,7 @@ def main():
     unknown = set(args.sections) - set(SECTIONS + EXTRA)
     if unknown:
         sys.exit("bench: error: there is no section %s; there are %s" % (", ".join(sorted(unknown)), ", ".join(SECTIONS + EXTRA)))
-    what = plan.quick(args.megabytes or 48, args.rounds or 2) if args.quick else plan.full(args.megabytes or 128, args.rounds or 3)
+    what = plan.quick(args.megabytes or 32, args.rounds or 2) if args.quick else plan.full(args.megabytes or 128, args.rounds or 3)
     args.build, node = os.path.abspath(args.build), Node(args.node)
     data = Folder(os.path.join(args.cache, "data"))
     results = {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "load": os.getloadavg()[0], "machine": machine(node), "entries": []}
