@@ -251,7 +251,7 @@ help:
 	@echo 'make torture       random loads through random faults; SEEDS=1-200, FAMILY=kills or power'
 	@echo 'make torture-peers the same faults for other clients'
 	@echo 'make bench         loads into a sink and a node, beside other clients; BENCH_OUT=docs/bench publishes'
-	@echo 'make bench-quick   a part of it, in three minutes'
+	@echo 'make bench-quick   a part of it, in two minutes'
 	@echo 'make lint          formatting, static analysis, room order, banned calls, scripts'
 	@echo 'make format        clang-format all C files in place'
 	@echo 'make dist          the source archive; make clean: remove what was built'
