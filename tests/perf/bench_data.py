@@ -14,6 +14,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 
@@ -199,7 +200,8 @@ class Folder:
         os.replace(self.index + ".new", self.index)
 
     def documents(self, path, name, megabytes):
-        larger = [key for key in self.figures if key.startswith(name.partition(".")[0] + "-") and key.endswith("." + name.partition(".")[2])
+        kin = re.compile(r"%s-\d+\.%s$" % tuple(name.split(".", 1)))  # not log-long-500.ndjson: what repeats has its ids again
+        larger = [key for key in self.figures if kin.match(key)
                   and self.figures[key][0] >= megabytes * 1_000_000 + 100_000 and os.path.exists(os.path.join(self.path, key))]
         if larger:
             return shorten(path, os.path.join(self.path, min(larger)), name, megabytes * 1_000_000)

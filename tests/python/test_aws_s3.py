@@ -145,6 +145,7 @@ def test_keys_that_no_file_system_has(box, plain, index, moto):
             assert json.loads(box.rows("SELECT document FROM os_preview(?)", "s3://%s/%s" % (bucket, key))[0]["document"]) == {"n": n}
 
 
+@pytest.mark.slow
 @pytest.mark.limit(300)
 def test_many_keys(box, plain, index, s3, bucket):
     """More than are looked at beforehand: the rest is told by its names, and what these hide is found when it is read."""
@@ -185,6 +186,7 @@ BIG = datasets.products(60000)
 
 @pytest.mark.parametrize("name", ["big.ndjson", "big.csv.gz"])
 @pytest.mark.limit(300)
+@pytest.mark.table
 def test_large_objects(box, plain, index, s3, bucket, name):
     """Several ranges of each, with records across their borders."""
     plain.create(index, datasets.PRODUCTS)
@@ -230,6 +232,7 @@ def test_plan_preview_and_resume(box, plain, index, s3, bucket):
 
 @pytest.mark.parametrize("name", ["big.ndjson", "big.csv.gz"])
 @pytest.mark.limit(300)
+@pytest.mark.table
 def test_resume_inside_an_object(box, plain, index, s3, s3_server, bucket, name):
     plain.create(index, datasets.PRODUCTS)
     put(s3, bucket, name, BIG)

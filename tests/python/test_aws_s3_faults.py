@@ -15,6 +15,8 @@ from harness.credentials import config, from_now, printed, program
 from harness.s3 import at, put
 from proxy import Proxy
 
+pytestmark = pytest.mark.table
+
 DOCS = datasets.products(300)
 BIG = datasets.products(60000)  # three ranges and a bit
 SLOW_DOWN = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"

@@ -10,6 +10,7 @@ from harness.credentials import container, issued
 from harness.paged_bucket import PagedBucket
 from harness.s3 import at
 
+pytestmark = pytest.mark.table
 DOCS = datasets.products(3000)
 BIG = datasets.products(100000, start=3000)  # six ranges, the first one small; three are under way at once
 THIRD = "bytes=%d-" % ((256 << 10) + (4 << 20))  # behind what is looked at before; the sixth is asked for when it is read

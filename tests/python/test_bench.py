@@ -60,6 +60,15 @@ def test_files_are_kept_and_compressed(tmp_path):
     assert records == 60 and total == sum(file.stat().st_size for file in (tmp_path / "data").glob("many-*/*/*"))
 
 
+def test_a_file_is_no_part_of_one_that_repeats(tmp_path):
+    """Its ids would come again, and each tool would seem to have lost documents."""
+    data = bench_data.Folder(tmp_path / "data")
+    data.long_log(3, 1)
+    path, _, documents = data.file("log.ndjson", 2)
+    with open(path, encoding="utf-8") as lines:
+        assert len({json.loads(line)["_id"] for line in lines}) == documents
+
+
 def test_a_run_is_measured_by_itself(tmp_path):
     """Status and output are those of the program; its memory is not that of who started it."""
     mine = bytearray(200 << 20)

@@ -12,6 +12,7 @@ from proxy import Proxy
 from test_aws_opensearch import PLAIN, aoss, serverless  # noqa: F401 - fixtures
 from test_reindex_through import bulk, without_ids  # noqa: F401
 
+pytestmark = pytest.mark.table
 SLOW = {"refresh_interval": "4s"}
 
 
