@@ -20,8 +20,8 @@
     duplicate   answer ("first"/"second")   forward twice, one after the other, and give one of the answers
     limit       bytes                       413 for a body that is longer, as a server with a limit does; else forward
     items       status, percent or match,   some items of a _bulk come back with `status`. sent=False: they are not
-                sent (False), error         forwarded; sent=True: they were indexed all the same. statuses: a list,
-                                            one drawn for each
+                sent (False), error,        forwarded; sent=True: they were indexed all the same. statuses: a list,
+                seconds (0)                 one drawn for each. It waits for `seconds` before, when any is chosen
     lie         kind                        a complete answer that is wrong: short, long, empty, html, text,
                                             truncated, array, no_items, object, no_status, binary, bad_gzip,
                                             foreign_type, headers (bytes: 2 MB), bomb and gigantic (bytes: 200 MB)
@@ -229,6 +229,7 @@ def fault_items(x, rule):
     if not chosen:
         x.answer(x.forward())
         return
+    x.proxy.wait(rule.get("seconds", 0))
     kept = items if rule.get("sent") else [it for i, it in enumerate(items) if i not in chosen]
     took, answered = 1, []
     if kept:

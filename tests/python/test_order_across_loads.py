@@ -9,6 +9,7 @@ from harness.checker import assert_exactly_once
 
 PROPERTIES = {"v": {"type": "keyword"}, "n": {"type": "integer"}}
 SMALL = {"batch_size": 10, "max_workers": 2}
+LATE = {"status": 503, "seconds": 1}  # the other requests have long been answered; with 429 the window would shrink, too
 
 
 def lines(docs):
@@ -36,8 +37,8 @@ def test_a_later_file_is_sent_again_when_an_earlier_one_is(ready, proxy, plain, 
     first = [{"_id": "stuck%d" % i, "v": "stuck"} for i in range(10)]
     ready.file("d/a.ndjson", lines(first + keys("a")))
     ready.file("d/b.ndjson", lines(keys("b")))
-    proxy.rule("items", status=503, match="stuck")  # with 429 the window would shrink, too
-    breaks_off(ready, "d", index, retries=4, mode="upsert", **SMALL)
+    proxy.rule("items", match="stuck", **LATE)
+    breaks_off(ready, "d", index, mode="upsert", **SMALL)
     assert plain.count(index) >= 50, "too little got in for the test to mean anything"
     proxy.clear()
     ready.load("d", index, mode="resume", **SMALL)
@@ -121,7 +122,7 @@ def test_what_the_next_life_takes_is_refused_no_more(through, proxy, plain, inde
     plain.create(index, mappings={"dynamic": "strict", "properties": PROPERTIES})
     docs = [{"v": "stuck"}] + [{"v": "a", "n": i, **({"late": 1} if i == 50 else {})} for i in range(100)]
     f = through.file("a.ndjson", lines(docs))
-    proxy.rule("items", status=429, match="stuck")
+    proxy.rule("items", match="stuck", **LATE)
     breaks_off(through, f, index, mode="append", **SMALL)
     assert len(through.dlq()) == 1
     proxy.clear()
