@@ -109,6 +109,8 @@ int os_cluster_mapping(struct os_cluster *cluster, const char *name, json_t **ou
 int os_cluster_settings_put(struct os_cluster *cluster, const char *name, const char *body,
                             struct os_error *error);
 int os_cluster_refresh(struct os_cluster *cluster, const char *name, struct os_error *error);
+/* Ask for a refresh and go on: a later one has less left to do. Whether it works is not told. */
+void os_cluster_refresh_ahead(struct os_cluster *cluster, const char *name);
 /* GET _count; query NULL or a JSON query object text. */
 int os_cluster_count(struct os_cluster *cluster, const char *name, const char *query, int64_t *count,
                      struct os_error *error);

@@ -118,6 +118,10 @@ struct os_probe {
 int os_http_roundtrip(struct os_net *net, struct os_http_call *call, const struct os_probe *probe,
                       struct os_error *error);
 
+/* Any thread: do a call for which nobody waits. A copy of it travels; its answer is dropped. False: no memory, or the
+** network thread is stopping. */
+bool os_http_send(struct os_net *net, const struct os_http_call *call);
+
 /* Percent-encode one path segment or query value (RFC 3986 unreserved stay; '/' is encoded). */
 void os_url_encode(struct os_buf *out, const char *text, size_t len);
 #endif

@@ -1,4 +1,4 @@
-/* roundtrip.c - calls as values, and one call from the keeper's thread with waiting.
+/* roundtrip.c - calls as values, and one call from the keeper's thread, with waiting or without.
 **
 ** The request that travels is a private copy (struct trip), so that an interrupted keeper can walk away
 ** and free what it has while libcurl still reads: a resolver that hangs keeps the network thread for half
@@ -164,6 +164,14 @@ static void take_outcome(struct os_http_call *call, struct trip *trip) {
   call->maybe_sent = trip->call.maybe_sent;
   call->answer_too_large = trip->call.answer_too_large;
   call->error = trip->call.error;
+}
+
+bool os_http_send(struct os_net *net, const struct os_http_call *call) {
+  struct trip *trip = trip_new(net, call);
+  if (!trip) return false;
+  bool posted = os_net_post(net, &trip->start); /* the one reference is that of the call on its way */
+  if (!posted) trip_unref(trip);
+  return posted;
 }
 
 int os_http_roundtrip(struct os_net *net, struct os_http_call *call, const struct os_probe *probe,

@@ -156,9 +156,12 @@ struct os_batch *os_pipeline_next(struct os_pipeline *pipeline, int timeout_ms) 
   return batch;
 }
 
+bool os_pipeline_reading(struct os_pipeline *pipeline) {
+  return atomic_load(&pipeline->readers_running) > 0;
+}
+
 bool os_pipeline_ended(struct os_pipeline *pipeline) {
-  if (pipeline->pushing ? !pipeline->push_finished : atomic_load(&pipeline->readers_running) > 0)
-    return false;
+  if (pipeline->pushing ? !pipeline->push_finished : os_pipeline_reading(pipeline)) return false;
   return atomic_load(&pipeline->travelling) == 0;
 }
 

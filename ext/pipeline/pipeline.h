@@ -75,7 +75,8 @@ void os_pipeline_sources(struct os_pipeline *pipeline, size_t from, bool more);
 /* The next batch that the sink is done with, waiting up to timeout_ms; NULL: none yet, or
  * os_pipeline_ended(). */
 struct os_batch *os_pipeline_next(struct os_pipeline *pipeline, int timeout_ms);
-bool os_pipeline_ended(struct os_pipeline *pipeline); /* all read (or stopped), all batches given back */
+bool os_pipeline_reading(struct os_pipeline *pipeline); /* pull: not all is read yet */
+bool os_pipeline_ended(struct os_pipeline *pipeline);   /* all read (or stopped), all batches given back */
 void os_pipeline_return(struct os_pipeline *pipeline, struct os_batch *batch);
 
 void os_pipeline_pause(struct os_pipeline *pipeline, bool paused); /* no new requests while paused */

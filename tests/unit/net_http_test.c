@@ -589,6 +589,34 @@ static void stopping_tells_everybody(void **state) {
   make_net(state);
 }
 
+static void send_one(const char *path) {
+  struct os_http_call call;
+  char *fleeting = strdup(path);
+  os_http_call_init(&call, &endpoint, "POST", fleeting);
+  assert_true(os_http_send(net, &call));
+  os_http_call_free(&call);
+  free(fleeting);
+}
+
+static void calls_that_nobody_waits_for(void **state) {
+  server_start(&server, echo, NULL);
+  point_at("http", server.port);
+  send_one("/a");
+  wait_for(&server.requests, 1);
+  wait_for(&endpoint.references, 1);
+  server_stop(&server);
+  send_one("/nobody-listens");
+  wait_for(&endpoint.references, 1);
+  server_start(&server, never_answer, NULL);
+  point_at("http", server.port);
+  send_one("/under-way");
+  wait_for(&server.requests, 1);
+  os_net_free(net);
+  wait_for(&endpoint.references, 1);
+  server_stop(&server);
+  make_net(state);
+}
+
 /* ---- interruption, abandoning, forks ---- */
 
 static bool now(void *ctx) {
@@ -744,6 +772,7 @@ int main(void) {
       cmocka_unit_test(calls_started_by_done),
       cmocka_unit_test(timers),
       cmocka_unit_test(stopping_tells_everybody),
+      cmocka_unit_test(calls_that_nobody_waits_for),
       cmocka_unit_test(interruption),
       cmocka_unit_test(hanging_thread),
       cmocka_unit_test(fork_leaves_it_alone),

@@ -21,7 +21,10 @@
 
 static const double CONTROL_EVERY = 0.25;          /* seconds between looks at what others ask */
 static const double GRACE = 0.3, FAULT_GRACE = 10; /* seconds that requests under way get after a stop */
-enum { JUDGED_FROM = 10000 /* records before a share of refusals means something */ };
+enum {
+  JUDGED_FROM = 10000,   /* records before a share of refusals means something */
+  REFRESHED_FROM = 20000 /* records; to make fewer searchable takes the cluster no time worth saving */
+};
 
 struct keeper {
   struct os_load *load;
@@ -33,6 +36,7 @@ struct keeper {
   struct os_error stop; /* code != 0: the load ends early for this */
   double stop_deadline;
   struct os_inspection *inspection; /* dry run; owned */
+  bool refreshed;                   /* asked for, ahead of the end */
   bool left_behind;                 /* threads of the pipeline did not end in time */
 };
 
@@ -225,12 +229,24 @@ static void progress_state(struct keeper *keeper, struct os_progress_state *stat
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
+/* All is read, and the last requests are on their way. What has arrived can be made searchable beside them, so that the
+** refresh before the count, during which nothing else goes on, has less left to do. */
+static void refresh_ahead(struct keeper *keeper) {
+  struct os_load *load = keeper->load;
+  if (keeper->refreshed || keeper->stop.code || os_pipeline_reading(keeper->pipeline)) return;
+  keeper->refreshed = true;
+  if (load->request->dry_run || load->request->validate == OS_VALIDATE_NONE) return;
+  if (load->figures->documents_read >= REFRESHED_FROM)
+    os_cluster_refresh_ahead(load->cluster, load->target.concrete);
+}
+
 static void keep(struct keeper *keeper) {
   struct os_progress_state state;
   while (!os_pipeline_ended(keeper->pipeline)) {
     struct os_batch *batch = os_pipeline_next(keeper->pipeline, keeper->load->lister ? 10 : 50);
     if (batch) take_batch(keeper, batch);
     take_more(keeper);
+    refresh_ahead(keeper);
     listen(keeper);
     if (keeper->stop.code && os_clock_monotonic() > keeper->stop_deadline) break;
     progress_state(keeper, &state);

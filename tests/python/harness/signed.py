@@ -40,6 +40,7 @@ LACKING = {
     },
     "test_load_modes": {
         "test_force_merge_after_fresh": MERGE,
+        "test_what_has_arrived_is_made_searchable_beside_the_last_requests": "a collection is not refreshed",
         "test_fresh_recreates_from_the_threshold_on": ANEW,
     },
     "test_order_across_loads": {"test_settings_that_could_not_be_restored_are_tried_again": TUNE},
