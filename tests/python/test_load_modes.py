@@ -305,7 +305,7 @@ def test_what_has_arrived_is_made_searchable_beside_the_last_requests(through, p
     f = through.file("a.ndjson", "".join('{"n":%d}\n' % i for i in range(60_000)))
     if answer:
         proxy.rule(on="POST /%s/_refresh" % index, skip=1, times=1, **answer)  # the first belongs to the count before
-    proxy.rule("delay", seconds=0.1)
+    proxy.rule("delay", seconds=0.2)
     assert through.load(f, index, batch_size=5000, max_workers=2)["status"] == "success"
     assert plain.count(index) == 60_000
     order = "".join("R" if "/_refresh" in e["path"] else "b" for e in proxy.calls() if e["class"] == "bulk" or "/_refresh" in e["path"])
