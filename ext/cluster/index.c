@@ -113,13 +113,13 @@ int os_cluster_refresh(struct os_cluster *cluster, const char *name, struct os_e
 }
 
 void os_cluster_refresh_ahead(struct os_cluster *cluster, const char *name) {
-  struct os_buf path;
   struct os_http_call call;
-  if (os_cluster_is_serverless(cluster) || os_name_path(&path, "/", name, "/_refresh", NULL)) return;
-  os_http_call_init(&call, cluster->endpoint, "POST", path.data);
+  char *path = os_cluster_is_serverless(cluster) ? NULL : os_cluster_path(name, "/_refresh");
+  if (!path) return;
+  os_http_call_init(&call, cluster->endpoint, "POST", path);
   os_http_send(cluster->net, &call);
   os_http_call_free(&call);
-  os_buf_free(&path);
+  os_free(path);
 }
 
 int os_cluster_count(struct os_cluster *cluster, const char *name, const char *query, int64_t *count,
