@@ -10,10 +10,10 @@
 #include "base/cond.h"
 #include "pipeline/examine.h"
 #include "pipeline/pipeline_int.h"
+#include "pipeline/read_ahead.h"
 #include "pipeline/stream.h"
 
 enum {
-  CHUNK = 1 << 20,
   AHEAD = OS_S3_MOST_OBJECTS, /* whose first bytes are on their way */
   AHEAD_BYTES = 8 << 20       /* and so many bytes of them */
 };
@@ -33,25 +33,39 @@ struct taken_list {
   bool all;       /* there are no more sources to take */
 };
 
+/* The next bytes behind those of the window from *at on. `used`: the parser could do something with these. */
+static int read_on(struct os_stream *stream, struct os_read_ahead *ahead, struct os_buf *window, size_t *at,
+                   bool used, bool *at_end, struct os_error *error) {
+  size_t rest = window->len - *at;
+  size_t want =
+      used || rest < OS_READ_CHUNK ? OS_READ_CHUNK : rest; /* a record longer than the window: double it */
+  if (ahead) {
+    int rc;
+    do
+      rc = os_read_ahead_next(ahead, window, at, at_end, error);
+    while (!rc && !*at_end && window->len - *at < rest + want);
+    return rc;
+  }
+  if (*at && rest) memmove(window->data, window->data + *at, rest);
+  window->len = rest;
+  *at = 0;
+  return os_stream_read(stream, window, want, at_end, error);
+}
+
 /* Parse what is in the window and keep reading behind it until the source ends. */
-static int parse_stream(struct os_parser *parser, struct os_stream *stream, struct os_buf *window,
-                        bool at_end, struct os_error *error) {
+static int parse_stream(struct os_parser *parser, struct os_stream *stream, struct os_read_ahead *ahead,
+                        struct os_buf *window, bool at_end, struct os_error *error) {
   size_t at = 0;
   for (;;) {
     size_t used = 0;
     int rc = os_parser_run(parser, window->data + at, window->len - at, at_end, &used, error);
     if (rc || at_end) return rc;
     at += used;
-    size_t rest = window->len - at;
-    if (at && rest) memmove(window->data, window->data + at, rest);
-    window->len = rest;
-    at = 0;
-    size_t want = used || rest < CHUNK ? CHUNK : rest; /* a record longer than the window: double it */
-    rc = os_stream_read(stream, window, want, &at_end, error);
+    rc = read_on(stream, ahead, window, &at, used > 0, &at_end, error);
     if (rc) {
       /* what arrived whole before the fault still counts */
       struct os_error ignored;
-      os_parser_run(parser, window->data, window->len, false, &used, &ignored);
+      os_parser_run(parser, window->data + at, window->len - at, false, &used, &ignored);
       return rc;
     }
   }
@@ -105,10 +119,12 @@ static int read_source(struct os_feeder *feeder, uint32_t number, struct os_stre
   } else if (source->start_offset) {
     os_buf_clear(window);
     rc = os_stream_skip_to(stream, source->start_offset, error);
-    if (!rc) rc = os_stream_read(stream, window, CHUNK, &at_end, error);
+    if (!rc) rc = os_stream_read(stream, window, OS_READ_CHUNK, &at_end, error);
     if (rc) goto done;
   }
-  rc = parse_stream(parser, stream, window, at_end, error);
+  struct os_read_ahead *ahead = at_end ? NULL : os_read_ahead_start(stream, source);
+  rc = parse_stream(parser, stream, ahead, window, at_end, error);
+  os_read_ahead_stop(ahead);
   int changed = rc == OS_ERR_CANCELLED ? OS_OK : os_stream_check_unchanged(stream, rc ? NULL : error);
   if (!rc) rc = changed;
 done:

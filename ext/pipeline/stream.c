@@ -111,6 +111,10 @@ void os_stream_limit(struct os_stream *stream, uint64_t bytes) {
   if (stream->fetch && !stream->inflate && !stream->undecided) os_s3_fetch_limit(stream->fetch, bytes);
 }
 
+bool os_stream_inflates(const struct os_stream *stream) {
+  return stream->inflate != NULL;
+}
+
 static void count_bytes(struct os_stream *stream, size_t n) {
   if (stream->bytes_read) atomic_fetch_add_explicit(stream->bytes_read, n, memory_order_relaxed);
 }

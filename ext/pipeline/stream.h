@@ -22,6 +22,8 @@ uint64_t os_stream_first_bytes(const struct os_source *source);
 void os_stream_watch(struct os_stream *stream, const struct os_probe *probe);
 /* No more than about so many bytes from the beginning will be read: none are fetched in vain. */
 void os_stream_limit(struct os_stream *stream, uint64_t bytes);
+/* Are its bytes compressed? Known once the first of them were read. */
+bool os_stream_inflates(const struct os_stream *stream);
 /* Append up to `want` bytes to window (fewer only at the end). *at_end: nothing follows. */
 int os_stream_read(struct os_stream *stream, struct os_buf *window, size_t want, bool *at_end,
                    struct os_error *error);
