@@ -44,9 +44,8 @@ static size_t next_size(const struct os_buf *buf, size_t need) {
   return buf->max && size > buf->max ? buf->max : size;
 }
 
-bool os_buf_reserve(struct os_buf *buf, size_t extra) {
+bool os_buf_grow(struct os_buf *buf, size_t extra) {
   if (buf->failed) return false;
-  if (owns_memory(buf) && extra <= buf->cap - buf->len) return true;
   bool too_large = extra > SIZE_MAX - OS_PAD - 1 - buf->len;
   if (too_large || (buf->max && buf->len + extra > buf->max)) {
     buf->failed = true;

@@ -22,9 +22,14 @@ struct os_buf {
 };
 
 void os_buf_init(struct os_buf *buf, size_t max);
-void os_buf_free(struct os_buf *buf);                  /* frees and re-initialises, keeping max */
-void os_buf_clear(struct os_buf *buf);                 /* len = 0, failed = false; keeps the memory */
-bool os_buf_reserve(struct os_buf *buf, size_t extra); /* room for extra more bytes; false: failed is set */
+void os_buf_free(struct os_buf *buf);               /* frees and re-initialises, keeping max */
+void os_buf_clear(struct os_buf *buf);              /* len = 0, failed = false; keeps the memory */
+bool os_buf_grow(struct os_buf *buf, size_t extra); /* os_buf_reserve() where there is no room yet */
+/* Room for extra more bytes; false: failed is set. */
+static inline bool os_buf_reserve(struct os_buf *buf, size_t extra) {
+  if (!buf->failed && buf->cap && extra <= buf->cap - buf->len) return true;
+  return os_buf_grow(buf, extra);
+}
 void os_buf_zero_pad(struct os_buf *buf); /* the OS_PAD bytes behind len: what over-reads them reads zeros */
 void os_buf_append(struct os_buf *buf, const void *data, size_t len);
 void os_buf_puts(struct os_buf *buf, const char *text);

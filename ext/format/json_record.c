@@ -63,12 +63,9 @@ static bool is_scalar(const struct os_json_pick *pick) {
   return pick->kind == OS_JSON_STRING || pick->kind == OS_JSON_NUMBER || pick->kind == OS_JSON_NULL;
 }
 
-/* Read what a pick found. False: it was refused and *code is the sink's answer. */
-static bool read_pick(struct os_json_parser *j, const struct os_json_value *value, int index,
-                      const char *type, struct os_record_meta *out, int *code) {
-  if (index < 0) return true;
-  const struct os_json_pick *pick = &j->scan.pick[index];
-  if (pick->times == 0) return true;
+static bool read_found(struct os_json_parser *j, const struct os_json_value *value,
+                       const struct os_json_pick *pick, const char *type, struct os_record_meta *out,
+                       int *code) {
   if (pick->times > 1)
     *code = refuse_twice(j, value, pick);
   else if (!is_scalar(pick))
@@ -79,6 +76,13 @@ static bool read_pick(struct os_json_parser *j, const struct os_json_value *valu
     return true;
   }
   return false;
+}
+
+/* Read what a pick found. False: it was refused and *code is the sink's answer. */
+static inline bool read_pick(struct os_json_parser *j, const struct os_json_value *value, int index,
+                             const char *type, struct os_record_meta *out, int *code) {
+  if (index < 0 || !j->scan.pick[index].times) return true;
+  return read_found(j, value, &j->scan.pick[index], type, out, code);
 }
 
 /* OpenSearch refuses ids of more than 512 bytes and empty ones (`_bulk` and index API documentation). */

@@ -88,19 +88,16 @@ static bool grow(void **list, size_t *cap, size_t count, size_t each) {
   return true;
 }
 
-bool os_batch_add_item(struct os_batch *batch, const struct os_item *item) {
-  if (batch->item_count == batch->item_cap) {
-    size_t cap = batch->item_cap;
-    if (!grow((void **)&batch->items, &cap, batch->item_count, sizeof *batch->items)) return false;
-    struct os_bulk_item *answers = os_realloc(batch->answers, cap * sizeof *answers);
-    if (!answers) return false;
-    batch->answers = answers;
-    unsigned char *marks = os_realloc(batch->marks, cap);
-    if (!marks) return false;
-    batch->marks = marks;
-    batch->item_cap = cap;
-  }
-  batch->items[batch->item_count++] = *item;
+bool os_batch_grow_items(struct os_batch *batch) {
+  size_t cap = batch->item_cap;
+  if (!grow((void **)&batch->items, &cap, batch->item_count, sizeof *batch->items)) return false;
+  struct os_bulk_item *answers = os_realloc(batch->answers, cap * sizeof *answers);
+  if (!answers) return false;
+  batch->answers = answers;
+  unsigned char *marks = os_realloc(batch->marks, cap);
+  if (!marks) return false;
+  batch->marks = marks;
+  batch->item_cap = cap;
   return true;
 }
 

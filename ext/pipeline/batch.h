@@ -118,9 +118,15 @@ struct os_batch *os_batch_new(struct os_pipeline *pipeline);
 void os_batch_free(struct os_batch *batch);
 void os_batch_reset(struct os_batch *batch); /* empty again; gives back the memory of an oversized body */
 
+bool os_batch_grow_items(struct os_batch *batch); /* room for one more; false: no memory */
 /* Append an item whose action and document lines are in place at the end of body (from `at` on). False: no
  * memory. */
-bool os_batch_add_item(struct os_batch *batch, const struct os_item *item);
+static inline bool os_batch_add_item(struct os_batch *batch, const struct os_item *item) {
+  if (batch->item_count == batch->item_cap && !os_batch_grow_items(batch)) return false;
+  batch->items[batch->item_count++] = *item;
+  __builtin_prefetch(batch->items + batch->item_count, 1); /* the next one's place: it was another core's */
+  return true;
+}
 /* The bytes [from, to) of source belong to this batch: extends the last segment or opens one. False: no
  * memory. */
 bool os_batch_cover(struct os_batch *batch, uint32_t source, uint64_t from, uint64_t to, uint64_t line);

@@ -13,7 +13,9 @@ void os_put_computed_id(struct os_buf *out, const char *prefix, uint64_t offset)
 void os_put_action(struct os_buf *out, const struct os_pipeline_options *options, enum os_op op,
                    const char *computed_prefix, const struct os_record *record);
 
-/* Append a document as the line behind such an action, an update's wrapped; and how many bytes that adds. */
-void os_put_document(struct os_buf *out, enum os_op op, const char *document, size_t len);
-size_t os_document_size(enum os_op op, size_t len);
+/* Append such an action line and the document as the line behind it, an update's wrapped; and how many bytes that
+** adds. */
+void os_put_lines(struct os_buf *out, const struct os_buf *action, enum os_op op, const char *document,
+                  size_t len);
+size_t os_lines_size(const struct os_buf *action, enum os_op op, size_t len);
 #endif

@@ -136,10 +136,16 @@ static enum os_outcome outcome_of(enum os_verdict verdict) {
   }
 }
 
-void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
+static void accept_item(struct os_batch *batch, size_t i, enum os_verdict verdict, struct os_tally *tally) {
+  overtake(batch, &batch->items[i]);
+  tally->nomem |= !note_outcome(batch, i, outcome_of(verdict));
+  tally->settled++;
+}
+
+static void judge_error(struct os_batch *batch, size_t i, struct os_tally *tally) {
   const struct os_bulk_item *answer = &batch->answers[i];
   char type[OS_BULK_ERROR_TYPE], reason[OS_BULK_ERROR_REASON];
-  type[0] = reason[0] = '\0'; /* the rest stays as it is: this runs once a document */
+  type[0] = reason[0] = '\0';
   if (answer->error) os_bulk_item_error(answer, type, reason);
   enum os_verdict verdict = os_bulk_verdict(answer->status, answer->result, type, reason, &batch->items[i],
                                             batch->pipeline->options.external_version);
@@ -176,9 +182,14 @@ void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
       tally->why.http_status = answer->status;
     }
     break;
-  default:
-    overtake(batch, &batch->items[i]);
-    tally->nomem |= !note_outcome(batch, i, outcome_of(verdict));
-    tally->settled++;
+  default: accept_item(batch, i, verdict, tally);
   }
+}
+
+void os_items_judge(struct os_batch *batch, size_t i, struct os_tally *tally) {
+  const struct os_bulk_item *answer = &batch->answers[i];
+  if (answer->error || !os_bulk_succeeded(answer->status))
+    judge_error(batch, i, tally);
+  else
+    accept_item(batch, i, os_bulk_success(answer->status, answer->result), tally);
 }

@@ -44,10 +44,7 @@ static bool is_setup_fault(const char *reason) {
 
 enum os_verdict os_bulk_verdict(int status, char result, const char *type, const char *reason,
                                 const struct os_item *item, bool external_version) {
-  if (status >= 200 && status < 300) {
-    if (result == 'n') return OS_VERDICT_NOOP;
-    return status == 201 || result == 'c' ? OS_VERDICT_CREATED : OS_VERDICT_UPDATED;
-  }
+  if (os_bulk_succeeded(status)) return os_bulk_success(status, result);
   for (size_t i = 0; i < sizeof by_type / sizeof by_type[0]; i++)
     if (!strcmp(type, by_type[i].type)) return by_type[i].verdict;
   if (status == 409) {

@@ -22,6 +22,16 @@ enum os_verdict {
   OS_VERDICT_FAULT    /* rights, missing or closed index, missing pipeline: stop the job */
 };
 
+static inline bool os_bulk_succeeded(int status) {
+  return status >= 200 && status < 300;
+}
+
+/* The verdict on an item that succeeded. */
+static inline enum os_verdict os_bulk_success(int status, char result) {
+  if (result == 'n') return OS_VERDICT_NOOP;
+  return status == 201 || result == 'c' ? OS_VERDICT_CREATED : OS_VERDICT_UPDATED;
+}
+
 /* type and reason: of the item's error, "" when there is none. external_version: the load sends versions. */
 enum os_verdict os_bulk_verdict(int status, char result, const char *type, const char *reason,
                                 const struct os_item *item, bool external_version);

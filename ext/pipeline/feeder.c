@@ -15,7 +15,11 @@
 #include "pipeline/bulk_action.h"
 #include "pipeline/pipeline_int.h"
 
-enum { REFUSALS_A_BATCH = 1000, AHEAD = 16 /* ids whose place in the gate is fetched beforehand */ };
+enum {
+  REFUSALS_A_BATCH = 1000,
+  AHEAD = 16,        /* ids whose place in the gate is fetched beforehand */
+  TOLD_AT_ONCE = 256 /* records read */
+};
 
 int os_feeder_init(struct os_feeder *feeder, struct os_pipeline *pipeline, bool gated) {
   memset(feeder, 0, sizeof *feeder);
@@ -200,10 +204,20 @@ static int ordered_batch(struct os_feeder *feeder, uint64_t hash, enum os_op op,
 
 /* ---- records and rejects -------------------------------------------------------------------- */
 
+/* The figure that others see is told now and then: a locked addition waits until all that was written before it is
+** in the cache, a record's worth of misses each time. */
+static void tell_records(struct os_feeder *feeder) {
+  atomic_fetch_add_explicit(&feeder->pipeline->figures.records_read, feeder->uncounted, memory_order_relaxed);
+  feeder->uncounted = 0;
+}
+
+static inline void count_record(struct os_feeder *feeder) {
+  if (++feeder->uncounted == TOLD_AT_ONCE) tell_records(feeder);
+}
+
 /* Where the record's exact bytes can be had again, should it be refused. */
-static bool keep_raw(struct os_feeder *feeder, struct os_batch *batch, const struct os_record *record,
+static bool keep_raw(const struct os_source *source, struct os_batch *batch, const struct os_record *record,
                      struct os_item *item) {
-  const struct os_source *source = os_source_at(feeder->pipeline->options.sources, feeder->source);
   item->raw_len = (uint32_t)record->raw_len;
   if (record->raw == record->doc && record->raw_len == record->doc_len && item->op != OS_OP_UPDATE) {
     item->raw_at = OS_RAW_IS_DOCUMENT;
@@ -239,8 +253,7 @@ static int append_item(struct os_feeder *feeder, struct os_batch *batch, struct 
   const struct os_buf *action = &feeder->action;
   item->at = (uint32_t)batch->body.len;
   item->action_len = (uint32_t)action->len;
-  os_buf_append(&batch->body, action->data, action->len);
-  os_put_document(&batch->body, (enum os_op)item->op, doc, doc_len);
+  os_put_lines(&batch->body, action, (enum os_op)item->op, doc, doc_len);
   return close_item(feeder, batch, item);
 }
 
@@ -306,7 +319,7 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
   uint64_t from = feeder->covered;
   feeder->covered = record->end;
   feeder->covered_line = record->end_line;
-  atomic_fetch_add_explicit(&feeder->pipeline->figures.records_read, 1, memory_order_relaxed);
+  count_record(feeder);
 
   const char *type, *reason = unfit(options, record, &type);
   if (reason) return refuse_record(feeder, record, from, type, reason);
@@ -325,7 +338,7 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
   os_buf_clear(&feeder->action);
   os_put_action(&feeder->action, options, op, computed ? source->id_prefix : NULL, record);
   if (feeder->action.failed) return OS_ERR_NOMEM;
-  size_t need = feeder->action.len + os_document_size(op, record->doc_len);
+  size_t need = os_lines_size(&feeder->action, op, record->doc_len);
   struct os_batch *batch;
   int rc = feeder->gated && item.id_hash && !options->dry_run
                ? ordered_batch(feeder, item.id_hash, op, need, &batch)
@@ -335,7 +348,7 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
     batch->outcomes[OS_SKIPPED]++;
     if (options->inspect && (rc = options->inspect(options->inspect_ctx, feeder->source, record))) return rc;
   } else {
-    if (!keep_raw(feeder, batch, record, &item)) return OS_ERR_NOMEM;
+    if (!keep_raw(source, batch, record, &item)) return OS_ERR_NOMEM;
     rc = append_item(feeder, batch, &item, record->doc, record->doc_len);
     if (rc) return rc;
   }
@@ -351,7 +364,7 @@ int os_feeder_reject(void *ctx, const struct os_reject *reject) {
   uint64_t from = feeder->covered;
   feeder->covered = reject->end;
   feeder->covered_line = reject->end_line;
-  atomic_fetch_add_explicit(&feeder->pipeline->figures.records_read, 1, memory_order_relaxed);
+  count_record(feeder);
   struct os_refusal refusal = {.source = feeder->source,
                                .offset = reject->offset,
                                .line = reject->line,
@@ -379,6 +392,7 @@ void os_feeder_begin_source(struct os_feeder *feeder, uint32_t source) {
 }
 
 int os_feeder_end_source(struct os_feeder *feeder, struct os_error *error_take) {
+  tell_records(feeder);
   atomic_fetch_add(&feeder->pipeline->done_bytes,
                    os_source_at(feeder->pipeline->options.sources, feeder->source)->size);
   struct os_batch *batch;

@@ -24,6 +24,7 @@ struct os_feeder {
   uint64_t covered;       /* end of the last record handed in, of the source */
   uint64_t covered_line;  /* the line that begins there */
   uint64_t share;         /* bytes that the batch being filled may have */
+  uint64_t uncounted;     /* records and rejects that figures.records_read does not have yet */
 };
 
 /* ---- bulk_sink.c: network thread ------------------------------------------------------------ */
