@@ -25,12 +25,15 @@ WORDS = ("out of memory", "memory", "cannot open", "unable to open", "could not"
 JANSSON = "lex_scan_string"
 
 
-def sweep(box, index, sql, first, step, forever):
+RANGE = 200  # numbers that are tried with one ledger: it gets longer with each, and a longer one asks for more memory
+
+
+def tried(box, sql, first, last, step, forever):
     library, host = shim.built("nomem.c", "-shared"), shim.built("nomem_host.c", "-lsqlite3", "-ldl")
     env = clean_environment(box.path, {**box.env, "LD_PRELOAD": library, "LOG_LEVEL": "OFF", "MAX_RETRIES": "0"})
-    for _ in range(4):
-        result = subprocess.run([host, str(EXTENSION), "app.db", sql, str(first), "100000", str(step), str(int(forever))], cwd=box.path, env=env,
-                                capture_output=True, text=True, timeout=3000 if LONG else 110)
+    for _ in range(RANGE if LONG else 4):
+        result = subprocess.run([host, str(EXTENSION), "app.db", sql, str(first), str(last), str(step), str(int(forever))], cwd=box.path, env=env,
+                                capture_output=True, text=True, timeout=600 if LONG else 110)
         lines = result.stdout.splitlines()
         if result.returncode == 0:
             yield lines
@@ -38,6 +41,20 @@ def sweep(box, index, sql, first, step, forever):
         assert JANSSON in result.stderr, "died with %s behind: %s %s" % (result.returncode, result.stdout[-500:], result.stderr[-500:])
         yield [*lines, "end " + lines[0].split()[1]]
         first = int(lines[-1].split()[0]) + 2 * step
+        if first > last:
+            return
+
+
+def sweep(box, sql, first, step, forever):
+    while LONG:
+        for path in box.path.glob("app.db*"):
+            path.unlink()
+        parts = list(tried(box, sql, first, first + RANGE - 1, step, forever))
+        yield from parts
+        if int(parts[-1][-2].split()[0]) < first + RANGE - 2:
+            return  # the load needs no more allocations than that
+        first += RANGE
+    yield from tried(box, sql, first, 100000, step, forever)
 
 
 def check(lines):
@@ -67,7 +84,7 @@ def test_every_allocation_of_a_load(box, plain, index, forever):
     box.file("p.ndjson", "".join('{"_id":"%s","n":%d}\n' % (key, doc["n"]) for key, doc in docs.items()))
     sql = "SELECT os_bulk_load('p.ndjson', '%s', '{\"mode\":\"upsert\"}')" % index
     # begun elsewhere each time: over many runs every allocation has its turn
-    parts = list(sweep(box, index, sql, 1 if LONG else 1 + os.getpid() % 61, 1 if LONG else 61, forever))
+    parts = list(sweep(box, sql, 1 if LONG else 1 + os.getpid() % 61, 1 if LONG else 61, forever))
     assert sum(check(lines) for lines in parts) > 20
     assert_exactly_once(plain, index, docs)
     jobs = box.rows("SELECT count(*) AS n FROM os_jobs WHERE status = 'running'")
