@@ -14,7 +14,12 @@
 #include "base/alloc.h"
 #include "base/simd.h"
 
-enum { FIRST_CELLS = 32, CELL_STEP = 64 * 1024, DEFAULT_MAX_RECORD = 100 * 1024 * 1024 };
+enum {
+  FIRST_CELLS = 32,
+  CELL_STEP = 64 * 1024,
+  QUICK_ROW = 64 * 1024,
+  DEFAULT_MAX_RECORD = 100 * 1024 * 1024
+};
 
 static int no_space(unsigned char c) {
   (void)c;
@@ -121,20 +126,26 @@ static bool only_blanks(const char *text, size_t len) {
 
 /* ---- cells ---- */
 
-static struct os_csv_cell *new_cell(struct os_csv_reader *reader) {
-  if (reader->cells++ >= reader->limit) return NULL;
-  if (reader->cells > reader->cell_cap) {
-    size_t cap = reader->cell_cap * 2;
-    struct os_csv_cell *larger = os_realloc(reader->cell, cap * sizeof *larger);
-    if (!larger) {
-      reader->no_memory = true;
-      reader->cells--;
-      return NULL;
-    }
-    reader->cell = larger;
-    reader->cell_cap = cap;
+/* new_cell() where there is no room: beyond the limit cells are only counted. */
+static struct os_csv_cell *make_room(struct os_csv_reader *reader) {
+  if (reader->cells >= reader->limit) {
+    reader->cells++;
+    return NULL;
   }
-  return &reader->cell[reader->cells - 1];
+  struct os_csv_cell *larger = os_realloc(reader->cell, reader->cell_cap * 2 * sizeof *larger);
+  if (!larger) {
+    reader->no_memory = true;
+    return NULL;
+  }
+  reader->cell = larger;
+  reader->cell_cap *= 2;
+  return &reader->cell[reader->cells++];
+}
+
+static inline struct os_csv_cell *new_cell(struct os_csv_reader *reader) {
+  if (reader->cells < reader->cell_cap && reader->cells < reader->limit)
+    return &reader->cell[reader->cells++];
+  return make_room(reader);
 }
 
 /* libcsv's callbacks. There is room in `text`: see feed(). */
@@ -154,7 +165,7 @@ static void take_row(int terminator, void *ctx) {
   ((struct os_csv_reader *)ctx)->row_done = true;
 }
 
-static void plain_cell(struct os_csv_reader *reader, const char *line, size_t from, size_t to) {
+static inline void plain_cell(struct os_csv_reader *reader, const char *line, size_t from, size_t to) {
   struct os_csv_cell *cell = new_cell(reader);
   if (!cell) return;
   if (reader->dialect.trim) {
@@ -238,31 +249,6 @@ static size_t keep_raw(struct os_csv_reader *reader, size_t from, size_t to) {
   return at;
 }
 
-/* The cells before the first quote of a row. Returns where the cell begins that has it. */
-static size_t cut_before_quote(struct os_csv_reader *reader, size_t from, size_t to) {
-  const char *quote = memchr(reader->window + from, reader->dialect.quote, to - from);
-  size_t before = quote ? (size_t)(quote - reader->window) : from;
-  size_t at = keep_raw(reader, from, before);
-  return from + cut_plain(reader, reader->text.data, at, reader->text.len) - at;
-}
-
-/* Where the first cell behind the last quote of the line begins; `to`: there is none, or it is not worth
-** while. */
-static size_t behind_quotes(const struct os_csv_reader *reader, size_t from, size_t to) {
-  enum { WORTH_WHILE = 2 * OS_SIMD_WIDTH };
-  unsigned char quote = (unsigned char)reader->dialect.quote;
-  size_t last = to;
-  uint32_t mask = 0;
-  while (!mask && last - from >= OS_SIMD_WIDTH) {
-    last -= OS_SIMD_WIDTH;
-    mask = os_simd_mask_eq(os_simd_load(reader->window + last), quote);
-  }
-  last += mask ? OS_SIMD_WIDTH : 0; /* a little too far back costs nothing but speed */
-  if (to - last < WORTH_WHILE) return to;
-  const char *delimiter = memchr(reader->window + last, reader->dialect.delimiter, to - last);
-  return delimiter ? (size_t)(delimiter - reader->window) + 1 : to;
-}
-
 static bool give(struct os_csv_reader *reader, const char *bytes, size_t len, size_t *used) {
   size_t taken = csv_parse(&reader->csv, bytes, len, take_cell, take_row, reader);
   *used += taken;
@@ -270,44 +256,26 @@ static bool give(struct os_csv_reader *reader, const char *bytes, size_t len, si
   return taken == len && !reader->no_memory;
 }
 
-/* Take one line of the row that begins at `start` apart; false: a fault at *fault_at (or no memory).
-** libcsv gets what lies between the first and the last quote; around them only delimiters count, and
-** cutting there is far faster. All cells of a row together are never longer than its raw bytes, so `text`
-** gets its room here. */
+/* Take one line of the row that begins at `start` apart; false: a fault at *fault_at (or no memory). All cells of a
+** row together are never longer than its raw bytes, so `text` gets its room here. */
 static bool feed(struct os_csv_reader *reader, const struct piece *piece, size_t start, size_t *fault_at) {
-  size_t row_len = piece->next - start, from = piece->begin;
+  size_t row_len = piece->next - start;
   if (!os_buf_reserve(&reader->text, row_len + 1 - reader->text.len)) {
     reader->no_memory = true;
     return false;
   }
   csv_set_blk_size(&reader->csv, row_len > CELL_STEP ? row_len : CELL_STEP);
-  if (from == start) from = cut_before_quote(reader, from, piece->end);
-  size_t rest = behind_quotes(reader, from, piece->end);
-  *fault_at = from;
-  if (rest < piece->end) {
-    if (!give(reader, reader->window + from, rest - 1 - from, fault_at)) return false;
-    size_t before = reader->cells;
-    if (!give(reader, reader->window + rest - 1, 1, fault_at)) return false;
-    from = rest;
-    if (reader->cells != before) { /* that delimiter ended a cell: no quote is open */
-      csv_fini(&reader->csv, NULL, NULL, NULL);
-      size_t at = keep_raw(reader, rest, piece->end);
-      cut_line(reader, reader->text.data, at, reader->text.len);
-      reader->row_done = true;
-      return !reader->no_memory;
-    }
-  }
-  if (!give(reader, reader->window + from, piece->next - from, fault_at)) return false;
+  *fault_at = piece->begin;
+  if (!give(reader, reader->window + piece->begin, piece->next - piece->begin, fault_at)) return false;
   /* the end of the file ends its last row */
   return piece->broken || give(reader, "\n", 1, fault_at);
 }
 
-/* A row with quotes, of one line or several. */
+/* A row with quotes, of one line or several, by libcsv. */
 static enum os_csv_event quoted_row(struct os_csv_reader *reader, struct os_csv_row *row,
                                     struct piece piece) {
   size_t start = piece.begin;
   struct opening open = {.lf = reader->next_lf, .cr = reader->next_cr};
-  os_buf_clear(&reader->text);
   for (uint64_t line = reader->line;; line++) {
     size_t before = reader->cells, fault_at = 0;
     bool first = piece.begin == start;
@@ -337,6 +305,87 @@ static enum os_csv_event quoted_row(struct os_csv_reader *reader, struct os_csv_
   }
   reset(reader);
   return OS_CSV_NOMEM;
+}
+
+/* ---- rows whose quotes are where they belong ---- */
+
+/* Copy the cell whose opening quote is at `at`, without its quotes, doubled ones once. *end: behind its closing quote.
+** False: that is not to be found near `start`. */
+static bool copy_quoted(struct os_csv_reader *reader, size_t start, size_t at, size_t *end) {
+  const char *window = reader->window;
+  char quote = reader->dialect.quote;
+  size_t limit = reader->len - start < QUICK_ROW ? reader->len : start + QUICK_ROW, from = at + 1;
+  for (;;) {
+    const char *hit = memchr(window + from, quote, limit - from);
+    if (!hit) return false;
+    size_t closing = (size_t)(hit - window);
+    bool doubled = closing + 1 < limit && window[closing + 1] == quote;
+    keep_raw(reader, from, closing + doubled);
+    *end = closing + 1;
+    if (!doubled) return true;
+    from = closing + 2;
+  }
+}
+
+/* The quoted cell at `at`. *end: the delimiter or the end of the row behind it; *piece and *line: the line in which that
+** stands. */
+static bool cut_quoted(struct os_csv_reader *reader, size_t start, size_t at, struct piece *piece,
+                       uint64_t *line, size_t *end) {
+  size_t begin = reader->text.len;
+  if (!copy_quoted(reader, start, at, end)) return false;
+  for (; piece->end < *end; ++*line) {
+    *piece = next_piece(reader, piece->next);
+    if (piece->end - start > reader->dialect.max_record) return false;
+  }
+  if (!piece->known || (*end < piece->end && reader->window[*end] != reader->dialect.delimiter)) return false;
+  struct os_csv_cell *cell = new_cell(reader);
+  if (cell) *cell = (struct os_csv_cell){begin, reader->text.len - begin, false};
+  return !reader->no_memory;
+}
+
+/* The cells from `at` on, up to one that begins with a quote or the end of the line. *next: where that is. */
+static bool cut_unquoted(struct os_csv_reader *reader, size_t at, size_t line_end, size_t *next) {
+  const char *quote = memchr(reader->window + at, reader->dialect.quote, line_end - at);
+  *next = quote ? (size_t)(quote - reader->window) : line_end;
+  if (quote && quote[-1] != reader->dialect.delimiter) return false;
+  size_t begin = keep_raw(reader, at, quote ? *next - 1 : line_end);
+  cut_line(reader, reader->text.data, begin, reader->text.len);
+  return !reader->no_memory;
+}
+
+/* Cut a row at its delimiters and quotes, which is far faster than looking at each byte. False: it is not as simple, or
+** very long, and libcsv has the say; then nothing has changed but `text` and `cells`. */
+static bool quick_row(struct os_csv_reader *reader, struct os_csv_row *row, struct piece piece) {
+  size_t start = piece.begin, at = start;
+  uint64_t line = reader->line;
+  if (!os_buf_reserve(&reader->text, QUICK_ROW)) return false;
+  for (;;) {
+    if (piece.end - start > QUICK_ROW) return false;
+    if (at < piece.end && reader->window[at] == reader->dialect.quote) {
+      if (!cut_quoted(reader, start, at, &piece, &line, &at)) return false;
+      if (at++ == piece.end) break;
+    } else {
+      if (!cut_unquoted(reader, at, piece.end, &at)) return false;
+      if (at == piece.end) break;
+    }
+  }
+  os_buf_zero_pad(&reader->text);
+  row->text = reader->text.data;
+  finish(reader, row, start, piece.end, piece.next, line + 1);
+  return true;
+}
+
+static enum os_csv_event row_with_quotes(struct os_csv_reader *reader, struct os_csv_row *row,
+                                         struct piece piece) {
+  size_t lf = reader->next_lf, cr = reader->next_cr;
+  os_buf_clear(&reader->text);
+  if (quick_row(reader, row, piece)) return OS_CSV_ROW;
+  if (reader->no_memory || reader->text.failed) return OS_CSV_NOMEM;
+  os_buf_clear(&reader->text);
+  reader->cells = 0;
+  reader->next_lf = lf;
+  reader->next_cr = cr;
+  return quoted_row(reader, row, piece);
 }
 
 /* ---- lines that are too long to be held ---- */
@@ -384,7 +433,7 @@ enum os_csv_event os_csv_reader_next(struct os_csv_reader *reader, struct os_csv
       continue;
     }
     row->quotes = !reader->dialect.no_quote && memchr(line, reader->dialect.quote, len);
-    if (row->quotes) return quoted_row(reader, row, piece);
+    if (row->quotes) return row_with_quotes(reader, row, piece);
     cut_line(reader, line, 0, len);
     if (reader->no_memory) return OS_CSV_NOMEM;
     row->text = line;

@@ -1,9 +1,9 @@
 /* csv_reader.h - rows out of the bytes of a CSV file: cells, lines, offsets, and what is wrong with a
 ** row.
 **
-** RFC 4180 with LF, CR and CRLF. Lines with a quote go through libcsv in strict mode, a line at a time,
-** so that each row knows its lines; a line that begins a row and has no quote is only cut at its
-** delimiters. Works on a window that its caller owns; see parser.h for how windows follow one another.
+** RFC 4180 with LF, CR and CRLF. A row without quotes, or whose quotes are where they belong, is cut at its
+** delimiters and quotes. Any other goes through libcsv in strict mode, a line at a time, so that each row knows
+** its lines: libcsv says what is right and where the fault is. Works on a window that its caller owns; see parser.h for how windows follow one another.
 ** OS_PAD bytes behind it must be readable.
 */
 #ifndef OS_FORMAT_CSV_READER_H
@@ -59,7 +59,7 @@ struct os_csv_row {
 struct os_csv_reader {
   struct os_csv_dialect dialect;
   struct csv_parser csv; /* libcsv; between two rows always in its first state */
-  struct os_buf text;    /* cells of rows that libcsv took apart */
+  struct os_buf text;    /* cells of rows with quotes */
   struct os_csv_cell *cell;
   size_t cell_cap, limit; /* cells beyond limit are counted, not kept */
   size_t cells;           /* seen in the row at hand */

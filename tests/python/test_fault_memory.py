@@ -45,16 +45,23 @@ def tried(box, sql, first, last, step, forever):
             return
 
 
+def is_beyond(line):
+    """Did the statement need fewer allocations than the one that was to fail?"""
+    found = LINE.match(line)
+    return bool(found) and int(found.group(2)) < int(found.group(1))
+
+
 def sweep(box, sql, first, step, forever):
-    while LONG:
+    over = False
+    while LONG and not over:
         for path in box.path.glob("app.db*"):
             path.unlink()
-        parts = list(tried(box, sql, first, first + RANGE - 1, step, forever))
-        yield from parts
-        if int(parts[-1][-2].split()[0]) < first + RANGE - 2:
-            return  # the load needs no more allocations than that
+        for lines in tried(box, sql, first, first + RANGE - 1, step, forever):
+            yield lines
+            over = over or any(is_beyond(line) for line in lines)
         first += RANGE
-    yield from tried(box, sql, first, 100000, step, forever)
+    if not LONG:
+        yield from tried(box, sql, first, 100000, step, forever)
 
 
 def check(lines):

@@ -1,7 +1,6 @@
 /* format_csv_rows_test.c - CSV rows to records and rejects. Every case runs in windows of every size and
 ** is resumed behind each of its records; the outcome must be the same to the byte.
 */
-#include <csv.h>
 #include "format_csv_collect.h"
 
 #define TEXT(literal) literal, sizeof(literal) - 1 /* NUL bytes included */
@@ -510,98 +509,6 @@ static void no_memory(void **state) {
 #endif
 }
 
-/* What libcsv makes of a whole text at once; false: it finds a fault. */
-struct plain {
-  struct os_buf *out;
-  size_t cells;
-  char cell[2][200];
-};
-
-static void reference_cell(void *text, size_t len, void *ctx) {
-  struct plain *plain = ctx;
-  if (plain->cells++ > 1) return;
-  struct os_buf value;
-  os_buf_init(&value, 0);
-  if (text)
-    os_buf_put_json(&value, text, len);
-  else
-    os_buf_puts(&value, "null");
-  snprintf(plain->cell[plain->cells - 1], sizeof plain->cell[0], "%s", value.data);
-  os_buf_free(&value);
-}
-
-static void reference_row(int terminator, void *ctx) {
-  (void)terminator;
-  struct plain *plain = ctx;
-  if (plain->cells == 2)
-    os_buf_printf(plain->out, "{\"h\":%s,\"i\":%s}\n", plain->cell[0], plain->cell[1]);
-  else
-    os_buf_puts(plain->out, plain->cells < 2 ? "!csv_too_few_cells\n" : "!csv_too_many_cells\n");
-  plain->cells = 0;
-}
-
-static int never_space(unsigned char c) {
-  (void)c;
-  return 0;
-}
-
-static bool plain_libcsv(const char *text, size_t len, bool trim, struct os_buf *out) {
-  struct csv_parser csv;
-  struct plain plain = {.out = out};
-  csv_init(&csv, CSV_STRICT | CSV_STRICT_FINI | CSV_EMPTY_IS_NULL);
-  if (!trim) csv_set_space_func(&csv, never_space);
-  bool fine = csv_parse(&csv, text, len, reference_cell, reference_row, &plain) == len &&
-              !csv_fini(&csv, reference_cell, reference_row, &plain);
-  csv_free(&csv);
-  return fine;
-}
-
-/* Random texts of the characters that matter: the outcome is the same in every window, and what libcsv
-** alone makes of the text when it finds no fault in it. */
-static void any_window(void **state) {
-  (void)state;
-  static const char alphabet[] = "aab1,,\"\"\n\n\r x";
-  uint32_t seed = 7;
-  int compared = 0;
-  json_t *types = json_pack("{ssss}", "h", "string", "i", "string");
-  for (int round = 0; round < 3000; round++) {
-    char text[140] = "h,i\n";
-    size_t len = 4;
-    for (size_t n = 1 + round % 120; n; n--) {
-      seed = seed * 1664525u + 1013904223u;
-      char c = alphabet[(seed >> 16) % (sizeof alphabet - 1)];
-      if (round % 3 && c == '"' && (seed >> 8) % 8) c = 'q'; /* few quotes: long stretches without */
-      if (round % 3 == 2 && c == '\n' && (seed >> 9) % 4) c = ',';
-      text[len++] = c;
-    }
-    struct collected whole;
-    struct os_error error;
-    collected_init(&whole);
-    struct os_parse_options options = usual;
-    options.trim = round & 1;
-    options.max_record = round % 5 ? 0 : 12;
-    options.types = types;
-    assert_int_equal(collect_from(&options, OS_FORMAT_CSV, text, len, 0, 1, len, &whole, &error), OS_OK);
-    struct os_buf plain;
-    os_buf_init(&plain, 0);
-    if (!options.max_record && plain_libcsv(text + 4, len - 4, options.trim, &plain)) {
-      assert_string_equal(whole.brief.data, plain.data);
-      compared++;
-    }
-    os_buf_free(&plain);
-    for (size_t step = 1; step < len; step += 1 + step / 4) {
-      struct collected parts;
-      collected_init(&parts);
-      assert_int_equal(collect_from(&options, OS_FORMAT_CSV, text, len, 0, 1, step, &parts, &error), OS_OK);
-      assert_string_equal(parts.full.data, whole.full.data);
-      collected_free(&parts);
-    }
-    collected_free(&whole);
-  }
-  assert_true(compared > 100);
-  json_decref(types);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(line_breaks),  cmocka_unit_test(lines_and_offsets),
@@ -615,7 +522,7 @@ int main(void) {
       cmocka_unit_test(long_ids),     cmocka_unit_test(long_records),
       cmocka_unit_test(many_columns), cmocka_unit_test(large_cells),
       cmocka_unit_test(without_head), cmocka_unit_test(sink_stops),
-      cmocka_unit_test(no_memory),    cmocka_unit_test(any_window),
+      cmocka_unit_test(no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
