@@ -327,8 +327,8 @@ static bool copy_quoted(struct os_csv_reader *reader, size_t start, size_t at, s
   }
 }
 
-/* The quoted cell at `at`. *end: the delimiter or the end of the row behind it; *piece and *line: the line in which that
-** stands. */
+/* The quoted cell at `at`. *end: the delimiter or the end of the row behind it; *piece and *line: the line
+** in which that stands. */
 static bool cut_quoted(struct os_csv_reader *reader, size_t start, size_t at, struct piece *piece,
                        uint64_t *line, size_t *end) {
   size_t begin = reader->text.len;

@@ -3,8 +3,8 @@
 **
 ** RFC 4180 with LF, CR and CRLF. A row without quotes, or whose quotes are where they belong, is cut at its
 ** delimiters and quotes. Any other goes through libcsv in strict mode, a line at a time, so that each row knows
-** its lines: libcsv says what is right and where the fault is. Works on a window that its caller owns; see parser.h for how windows follow one another.
-** OS_PAD bytes behind it must be readable.
+** its lines: libcsv says what is right and where the fault is. Works on a window that its caller owns; see
+** parser.h for how windows follow one another. OS_PAD bytes behind it must be readable.
 */
 #ifndef OS_FORMAT_CSV_READER_H
 #define OS_FORMAT_CSV_READER_H

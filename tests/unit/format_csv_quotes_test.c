@@ -1,5 +1,5 @@
-/* format_csv_quotes_test.c - rows with quotes against libcsv: most are cut without it, and must come to what it makes of
-** the text as a whole, in windows of every size.
+/* format_csv_quotes_test.c - rows with quotes against libcsv: most are cut without it, and must come to what
+** it makes of the text as a whole, in windows of every size.
 */
 #include <csv.h>
 #include "format_csv_collect.h"
