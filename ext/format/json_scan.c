@@ -25,27 +25,30 @@ struct output {      /* where the document is assembled once something had to go
 /* Records of one file mostly have the same members in the same order. A name that stands where it stood in the
 ** value before was validated there, and is no pick: comparing its bytes is all there is to do. */
 
+static const uint32_t NO_NAME = UINT32_C(1) << OS_JSON_NAME_TEXT, COMMA = 1;
+
+_Static_assert((int)OS_JSON_NAME_TEXT == (int)OS_SIMD_WIDTH, "a name is compared in one go");
+
 static void forget_names(struct os_json_scan *scan) {
+  memset(scan->names, 0, sizeof scan->names);
   for (int i = 0; i < OS_JSON_NAMES + 2; i++)
-    scan->names[i].len = 0;
+    scan->names[i].bits = NO_NAME;
 }
 
 /* text: the name from quote to colon; len 0: nothing is to be remembered */
 static void remember_name(struct os_json_name *name, const char *text, size_t len) {
-  name->len = 0;
-  if (!len || len > sizeof name->text) return;
-  memset(name, 0, sizeof *name);
-  memcpy(name->text, text, len);
-  memset(name->mask, 0xff, len);
-  name->len = len;
+  name->bits = NO_NAME;
+  if (!len || len >= sizeof name->text) return;
+  name->text[0] = ',';
+  memcpy(name->text + 1, text, len);
+  name->bits = (UINT32_C(1) << (len + 1)) - 1;
+  name->len = (uint32_t)len;
 }
 
-/* sizeof name->text bytes can be read at p */
-static inline bool is_name(const struct os_json_name *name, const char *p) {
-  uint64_t word[2];
-  memcpy(word, p, sizeof word);
-  return (((word[0] ^ name->text[0]) & name->mask[0]) | ((word[1] ^ name->text[1]) & name->mask[1])) == 0 &&
-         name->len;
+/* Does it stand at p, where its comma is? `seen`: bits of what is known to be there. */
+static inline bool is_name(const struct os_json_name *name, const char *p, uint32_t seen) {
+  uint32_t same = os_simd_mask(os_simd_eq(os_simd_load(p), os_simd_load(name->text))) | seen;
+  return (same & name->bits) == name->bits;
 }
 
 void os_json_scan_init(struct os_json_scan *scan) {
@@ -392,10 +395,11 @@ bool os_json_scan(struct os_json_scan *s, const char *p, const char *end) {
   size_t before_cut = 0;            /* scratch length to return to */
   size_t depth = 0;
   bool object = false;
-  struct os_json_name *name = s->names; /* the next one expected at depth 1 */
 
   if (p >= end) return (void)fail_at(s, OS_JSON_MORE, end, "a value"), false;
   reset(s, p);
+  /* the next one expected at depth 1; of what is no object none ever is */
+  struct os_json_name *name = s->kind == OS_JSON_OBJECT ? s->names : s->names + OS_JSON_NAMES;
 
 value:
   if (*p == '"') { /* the most frequent one, and the switch would be a jump through a table */
@@ -455,6 +459,12 @@ after_value:
     }
     pick = NULL;
   }
+  if (LIKELY(depth == 1 && end - p > OS_JSON_NAME_TEXT && is_name(name, p, 0))) {
+    p += 1 + name++->len;
+    if (LIKELY((unsigned char)*p > ' ')) goto value;
+    BLANKS("a value");
+    goto value;
+  }
   if (LIKELY(end - p > 1)) { /* the usual cases, without blanks */
     if (LIKELY(*p == ',')) {
       if (!object && (unsigned char)p[1] > ' ') {
@@ -488,9 +498,9 @@ close:
   goto after_value;
 
 name:
-  if (LIKELY(depth == 1 && end - p > (ptrdiff_t)sizeof name->text)) {
-    if (UNLIKELY(!is_name(name, p))) {
-      if (!is_name(name + 1, p)) goto other_name;
+  if (LIKELY(depth == 1 && end - p > OS_JSON_NAME_TEXT)) { /* a bracket, comma or blank stands before it */
+    if (UNLIKELY(!is_name(name, p - 1, COMMA))) {
+      if (!is_name(name + 1, p - 1, COMMA)) goto other_name;
       name++; /* a member was left out */
     }
     p += name++->len;

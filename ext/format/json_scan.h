@@ -17,6 +17,7 @@
 enum {
   OS_JSON_PICKS = 4,
   OS_JSON_NAMES = 32,     /* top-level names that are remembered from one value to the next */
+  OS_JSON_NAME_TEXT = 16, /* bytes of such a name, with its comma, quotes and colon */
   OS_JSON_NESTING = 65536 /* levels that can be followed; from OS_JSON_DEPTH_MAX on a value is `too_deep` */
 };
 
@@ -53,10 +54,11 @@ struct os_json_pick { /* a top-level member to look for */
   size_t len;
 };
 
-struct os_json_name { /* a member's name as it stood in the value before: its quotes and the colon included */
-  uint64_t text[2];
-  uint64_t mask[2]; /* 0xff in the bytes that count */
-  size_t len;       /* 0: nothing is remembered here */
+struct os_json_name {           /* a member's name as it stood in the value before */
+  char text[OS_JSON_NAME_TEXT]; /* a comma, and the name from its quote to the colon */
+  uint32_t bits; /* a bit for each byte of text that counts, the lowest one the comma's; one that no
+                                ** text has: nothing is remembered here */
+  uint32_t len;  /* without the comma */
 };
 
 struct os_json_scan {
