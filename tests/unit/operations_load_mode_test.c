@@ -39,7 +39,7 @@ static int decide(const char *files, int64_t count_before, struct os_load_reques
   for (size_t i = 0; files[i]; i++) {
     assert_true(rc || decided[i].why); /* what is done with a file is always said */
     if (!rc && request->mode == OS_MODE_RESUME) assert_true(sources[i].maybe_sent);
-    os_free(decided[i].why);
+    if (decided[i].why_made) os_free((char *)decided[i].why);
   }
   *checks = job.checks;
   load->shared = NULL;

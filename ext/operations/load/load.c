@@ -53,13 +53,19 @@ static int make_shared(struct os_load *load, struct os_error *error) {
   return complete ? OS_OK : os_fail_nomem(error);
 }
 
+void os_load_forget_columns(struct os_load_file *file) {
+  json_decref(file->columns);
+  json_decref(file->types);
+  file->columns = file->types = NULL;
+}
+
 void os_load_free(struct os_load *load) {
   os_load_end_list(load);
   for (size_t i = 0; i < load->file_cap; i++) {
-    os_free(load->files[i].why);
-    os_free(load->files[i].replace_fingerprint);
-    json_decref(load->files[i].columns);
-    json_decref(load->files[i].types);
+    struct os_load_file *file = &load->files[i];
+    if (file->why_made) os_free((char *)file->why);
+    os_free(file->replaced);
+    os_load_forget_columns(file);
   }
   os_free(load->files);
   load->files = NULL;

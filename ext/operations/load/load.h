@@ -71,14 +71,22 @@ void os_load_shared_unref(struct os_load_shared *shared);
 /* What the load decided about one source. */
 enum os_file_action { OS_FILE_LOAD, OS_FILE_CONTINUE, OS_FILE_SKIP, OS_FILE_REPLACE, OS_FILE_REFUSE };
 
-struct os_load_file { /* beside sources[i] */
+enum { OS_LOAD_FEW_FILES = 1000 /* of so many at the most columns and types are kept */ };
+
+struct os_load_replaced { /* on_changed replace: the content whose documents must go */
+  int64_t generation;
+  char fingerprint[OS_FINGERPRINT_TEXT];
+};
+
+struct os_load_file { /* beside sources[i]; there may be very many */
   enum os_file_action action;
-  char *why; /* one sentence; owned */
   bool empty, carries_id;
-  json_t *columns, *types; /* kept for the plan and dry runs only; owned */
-  int64_t generation;      /* how often this content had been loaded before (allow_again) */
-  int64_t replace_generation;
-  char *replace_fingerprint; /* on_changed replace: of the content whose documents must go; owned */
+  bool why_made;                     /* why was made for this file, and is owned */
+  bool ended;                        /* its row says how it ended */
+  const char *why;                   /* one sentence */
+  json_t *columns, *types;           /* for the plan, dry runs and refused records. Owned */
+  int64_t generation;                /* how often this content had been loaded before (allow_again) */
+  struct os_load_replaced *replaced; /* owned */
 };
 
 struct os_load_target { /* what the guards found out */
@@ -154,6 +162,7 @@ static inline struct os_source *os_load_source(const struct os_load *load, size_
 int os_load_run(struct os_load *load, const struct os_load_request *request, struct os_job *job,
                 struct os_cluster *cluster, struct os_error *error);
 void os_load_free(struct os_load *load);
+void os_load_forget_columns(struct os_load_file *file);
 
 /* Prepare *load for the steps. */
 int os_load_begin(struct os_load *load, const struct os_load_request *request, struct os_job *job,

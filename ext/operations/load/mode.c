@@ -101,10 +101,19 @@ static int choose(struct os_load *load, struct os_error *error) {
 
 /* ---- each file ------------------------------------------------------------------------------ */
 
-static int say_why(struct os_load_file *file, enum os_file_action action, char *why, struct os_error *error) {
+/* why: a constant. Always OS_OK: it ends a decision */
+static int say_why(struct os_load_file *file, enum os_file_action action, const char *why) {
   file->action = action;
-  os_free(file->why);
   file->why = why;
+  file->why_made = false;
+  return OS_OK;
+}
+
+/* why: taken over */
+static int say_made_why(struct os_load_file *file, enum os_file_action action, char *why,
+                        struct os_error *error) {
+  say_why(file, action, why);
+  file->why_made = true;
   return why ? OS_OK : os_fail_nomem(error);
 }
 
@@ -112,7 +121,7 @@ static int refuse_file(struct os_load *load, size_t i, struct os_error *error) {
   struct os_error ignored;
   char sentence[OS_ERROR_TEXT + OS_ERROR_ADVICE];
   os_error_sentence(error, sentence, sizeof sentence);
-  say_why(&load->files[i], OS_FILE_REFUSE, os_strdup(sentence), &ignored);
+  say_made_why(&load->files[i], OS_FILE_REFUSE, os_strdup(sentence), &ignored);
   return refuse(load, error);
 }
 
@@ -156,8 +165,7 @@ static int decide_append(struct os_load *load, size_t i, struct os_error *error)
     }
   }
   return say_why(file, OS_FILE_LOAD,
-                 os_strdup(times ? "loaded once more, because allow_again was given" : "not loaded yet"),
-                 error);
+                 times ? "loaded once more, because allow_again was given" : "not loaded yet");
 }
 
 static int decide_changed(struct os_load *load, size_t i, const struct os_file_past *past,
@@ -166,15 +174,17 @@ static int decide_changed(struct os_load *load, size_t i, const struct os_file_p
   struct os_load_file *file = &load->files[i];
   switch (load->request->on_changed) {
   case OS_CHANGED_REPLACE:
-    file->replace_fingerprint = os_strdup(past->fingerprint);
-    file->replace_generation = past->generation;
-    if (!file->replace_fingerprint) return os_fail_nomem(error);
-    return say_why(file, OS_FILE_REPLACE,
-                   os_mprintf("changed since job %lld: its earlier documents are deleted, then it is loaded",
-                              (long long)past->job),
-                   error);
+    file->replaced = os_malloc(sizeof *file->replaced);
+    if (!file->replaced) return os_fail_nomem(error);
+    file->replaced->generation = past->generation;
+    snprintf(file->replaced->fingerprint, sizeof file->replaced->fingerprint, "%s", past->fingerprint);
+    return say_made_why(
+        file, OS_FILE_REPLACE,
+        os_mprintf("changed since job %lld: its earlier documents are deleted, then it is loaded",
+                   (long long)past->job),
+        error);
   case OS_CHANGED_APPEND:
-    return say_why(
+    return say_made_why(
         file, OS_FILE_LOAD,
         os_mprintf("changed since job %lld: loaded beside its earlier documents", (long long)past->job),
         error);
@@ -220,9 +230,8 @@ static int decide_resume(struct os_load *load, size_t i, struct os_error *error)
   if (!past.found) {
     int64_t times = content_loads(load, source, &rc, error);
     if (rc) return rc;
-    if (times)
-      return say_why(file, OS_FILE_SKIP, os_strdup("this content was loaded under another name"), error);
-    return say_why(file, OS_FILE_LOAD, os_strdup("not loaded yet"), error);
+    if (times) return say_why(file, OS_FILE_SKIP, "this content was loaded under another name");
+    return say_why(file, OS_FILE_LOAD, "not loaded yet");
   }
   if (past.job_alive) {
     os_fail(error, OS_ERR_GUARD, "%s is being loaded into %s by job %lld right now", source->path,
@@ -233,29 +242,28 @@ static int decide_resume(struct os_load *load, size_t i, struct os_error *error)
   if (strcmp(past.fingerprint, fingerprint)) return decide_changed(load, i, &past, error);
   file->generation = past.generation;
   if (is_finished(&past))
-    return say_why(file, OS_FILE_SKIP, os_mprintf("loaded by job %lld", (long long)past.job), error);
+    return say_made_why(file, OS_FILE_SKIP, os_mprintf("loaded by job %lld", (long long)past.job), error);
   bool inserts = false;
   rc = os_ledger_audit_has(load->ledger, past.job, insert_only, &inserts, error);
   if (rc) return rc;
   load->insert_only |= inserts;
   if (past.byte_offset <= 0)
-    return say_why(file, OS_FILE_LOAD, os_mprintf("job %lld had not begun with it", (long long)past.job),
-                   error);
+    return say_made_why(file, OS_FILE_LOAD, os_mprintf("job %lld had not begun with it", (long long)past.job),
+                        error);
   source->start_offset = (uint64_t)past.byte_offset;
   source->start_line = past.line > 0 ? (uint64_t)past.line : 1;
-  return say_why(file, OS_FILE_CONTINUE,
-                 os_mprintf("job %lld stopped behind byte %lld, line %lld", (long long)past.job,
-                            (long long)past.byte_offset, (long long)source->start_line),
-                 error);
+  return say_made_why(file, OS_FILE_CONTINUE,
+                      os_mprintf("job %lld stopped behind byte %lld, line %lld", (long long)past.job,
+                                 (long long)past.byte_offset, (long long)source->start_line),
+                      error);
 }
 
 static int decide_file(struct os_load *load, size_t i, struct os_error *error) {
   switch (load->mode) {
   case OS_MODE_APPEND: return decide_append(load, i, error);
   case OS_MODE_RESUME: return decide_resume(load, i, error);
-  case OS_MODE_UPSERT:
-    return say_why(&load->files[i], OS_FILE_LOAD, os_strdup("added or updated by id"), error);
-  default: return say_why(&load->files[i], OS_FILE_LOAD, os_strdup("loaded from its beginning"), error);
+  case OS_MODE_UPSERT: return say_why(&load->files[i], OS_FILE_LOAD, "added or updated by id");
+  default: return say_why(&load->files[i], OS_FILE_LOAD, "loaded from its beginning");
   }
 }
 

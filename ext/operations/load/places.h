@@ -13,7 +13,7 @@ struct os_load_place;
 
 struct os_load_places {
   struct os_load *load;
-  struct os_load_place *files; /* beside the sources of the list; owned */
+  struct os_load_place **files; /* beside the sources of the list; NULL: not begun, or ended. Owned */
   size_t count, cap;
   uint32_t *touched; /* files whose rows are to be written; owned */
   size_t touched_count;
@@ -22,6 +22,8 @@ struct os_load_places {
   double free_since;    /* when the reader could turn to the next file: its time is counted from there */
   uint64_t bytes_total; /* of the files that are read, from where they are begun; packed ones whole */
   size_t failed;        /* files that could not be read to their end */
+  struct os_error *first_error; /* of the first of them, first_failed; owned */
+  size_t first_failed;
 };
 
 /* Zeros at first; free them in any case. */

@@ -53,8 +53,7 @@ static int examine_file(struct os_load *load, size_t i, struct os_error *error) 
   if (!rc) {
     file->empty = facts.empty;
     file->carries_id = facts.carries_id;
-    if (load->shared->list.count <=
-        1000) { /* shown by plans and checked against the mapping; bounded memory for many files */
+    if (load->shared->list.count <= OS_LOAD_FEW_FILES) { /* shown by plans and checked against the mapping */
       file->columns = json_incref(facts.columns);
       file->types = json_incref(facts.types);
     }
@@ -65,10 +64,9 @@ static int examine_file(struct os_load *load, size_t i, struct os_error *error) 
 }
 
 static int make_room(struct os_load *load, struct os_error *error) {
-  size_t count = load->shared->list.count, cap = load->file_cap ? load->file_cap : 16;
+  size_t count = load->shared->list.count, cap = load->file_cap ? 2 * load->file_cap : 1;
   if (count <= load->file_cap && load->files) return OS_OK;
-  while (cap < count)
-    cap *= 2;
+  if (cap < count) cap = count; /* all at once, mostly */
   struct os_load_file *bigger = os_realloc(load->files, cap * sizeof *bigger);
   if (!bigger) return os_fail_nomem(error);
   memset(bigger + load->file_cap, 0, (cap - load->file_cap) * sizeof *bigger);

@@ -40,8 +40,8 @@ int os_load_replace(struct os_load *load, size_t i, struct os_error *error) {
     os_advise(error, "load it with mode upsert, and delete what is gone by a query of your own");
     return os_job_guard_failed(load->job, "prepare", "replace", error);
   }
-  int rc =
-      os_id_prefix_compute(source->name, file->replace_fingerprint, file->replace_generation, prefix, error);
+  int rc = os_id_prefix_compute(source->name, file->replaced->fingerprint, file->replaced->generation, prefix,
+                                error);
   if (!rc)
     rc = os_job_audit(load->job, "prepare", "replace", "did", true, error,
                       "deleting the documents of the earlier content of %s (ids %s…)", source->path, prefix);
