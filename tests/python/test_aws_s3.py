@@ -160,9 +160,10 @@ def test_many_keys(box, plain, index, s3, bucket):
     s3.put(bucket, "many/zz1.ndjson", datasets.compress(b'{"n":-1}\n', "x.gz"))
     s3.put(bucket, "many/zz2.csv.gz", datasets.compress(b"n\n-2\n", "x.gz"))
     s3.put(bucket, "many/zz3.csv", b"")
-    plain.create(index, {})
-    result = box.load("s3://%s/many/" % bucket, index)
+    plain.create(index, {"n": {"type": "long"}})
+    result = box.load("s3://%s/many/" % bucket, index, unknown_fields="refuse")
     assert_exactly_once(plain, index, [{"n": n} for n in range(-2, count)])
+    assert any(row["step"] == "fields" and row["verdict"] == "unknown" and "first 2000 files" in row["detail"] for row in box.audit())
     assert "the first 2000 were looked at" in result["response"]["mode_reason"]
     assert any("2000 of them looked at" in (row["detail"] or "") for row in box.audit())
     assert box.load("s3://%s/many/" % bucket, index, mode="resume")["response"]["files_skipped"] == 2353

@@ -275,6 +275,38 @@ def test_unknown_fields(box, plain, index, how, ok):
         assert plain.count(index) == 0
 
 
+def many_tables(box, unknown):
+    """1,200 files of one row, more than whose columns are kept; those whose numbers are in `unknown` have a column too many."""
+    for n in range(1200):
+        box.file("m/%04d.csv" % n, "a,surprise\n1,x\n" if n in unknown else "a\n1\n")
+    return box / "m"
+
+
+def fields_checks(box):
+    return [(r["check_name"], r["verdict"]) for r in box.rows("SELECT check_name, verdict FROM os_audit WHERE step = 'fields' ORDER BY rowid")]
+
+
+@pytest.mark.parametrize("unknown", [{1150}, set(range(1200))], ids=["in one", "in all"])
+def test_unknown_fields_of_very_many_files(box, plain, index, unknown):
+    plain.create(index, {"a": {"type": "long"}})
+    folder = many_tables(box, unknown)
+    error = box.load_fails(folder, index, "surprise", unknown_fields="refuse")
+    assert "does not know %d column" % len(unknown) in error
+    assert plain.count(index) == 0
+    box.load(folder, index, unknown_fields="report")
+    assert plain.count(index) == 1200
+    rows = box.rows("SELECT detail FROM os_audit WHERE job = (SELECT max(job) FROM os_jobs) AND check_name LIKE 'unknown_field%' ORDER BY rowid")
+    assert "%04d.csv: the mapping" % min(unknown) in rows[0]["detail"]
+    assert len(rows) == min(len(unknown), 21) and (len(rows) == 1 or "1180 more" in rows[-1]["detail"])
+
+
+def test_columns_of_very_many_files_that_fit(box, plain, index):
+    plain.create(index, {"a": {"type": "long"}})
+    box.load(many_tables(box, set()), index, unknown_fields="refuse")
+    assert plain.count(index) == 1200
+    assert fields_checks(box) == [("fields", "pass")]
+
+
 # ---- passed on to _bulk -------------------------------------------------------------------------------------------------------
 def test_op_update_is_partial(box, plain, index):
     plain.create(index)

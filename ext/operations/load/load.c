@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "operations/cleanup/cleanup.h"
-#include "operations/load/dry_run.h"
+#include "operations/load/fields.h"
 #include "operations/load/letters.h"
 #include "operations/tune.h"
 

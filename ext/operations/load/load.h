@@ -71,6 +71,9 @@ void os_load_shared_unref(struct os_load_shared *shared);
 /* What the load decided about one source. */
 enum os_file_action { OS_FILE_LOAD, OS_FILE_CONTINUE, OS_FILE_SKIP, OS_FILE_REPLACE, OS_FILE_REFUSE };
 
+/* What the mapping says about the columns of a file, the worst of them last. */
+enum os_load_fit { OS_FIT, OS_FIT_NOT, OS_FIT_UNKNOWN };
+
 enum { OS_LOAD_FEW_FILES = 1000 /* of so many at the most columns and types are kept */ };
 
 struct os_load_replaced { /* on_changed replace: the content whose documents must go */
@@ -80,9 +83,10 @@ struct os_load_replaced { /* on_changed replace: the content whose documents mus
 
 struct os_load_file { /* beside sources[i]; there may be very many */
   enum os_file_action action;
-  bool empty, carries_id;
-  bool why_made;                     /* why was made for this file, and is owned */
-  bool ended;                        /* its row says how it ended */
+  unsigned char fit; /* enum os_load_fit */
+  bool empty : 1, carries_id : 1;
+  bool why_made : 1;                 /* why was made for this file, and is owned */
+  bool ended : 1;                    /* its row says how it ended */
   const char *why;                   /* one sentence */
   json_t *columns, *types;           /* for the plan, dry runs and refused records. Owned */
   int64_t generation;                /* how often this content had been loaded before (allow_again) */
@@ -136,9 +140,10 @@ struct os_load { /* one load under way; parts are filled step by step */
   size_t objects;   /* of the files */
   uint64_t bytes;   /* of the files, as stored */
   size_t unseen;    /* objects that are looked at only when they are read: there are very many */
-  bool no_past;     /* the ledger knew no load of this index: nothing is looked up for a file */
-  bool no_ids;      /* the collection takes none */
-  bool server_ids;  /* exactly_once was declined, or the collection takes no ids */
+  size_t unfit_files[OS_FIT_UNKNOWN + 1]; /* by the worst about their columns */
+  bool no_past;    /* the ledger knew no load of this index: nothing is looked up for a file */
+  bool no_ids;     /* the collection takes none */
+  bool server_ids; /* exactly_once was declined, or the collection takes no ids */
   bool tuned;
   char nonce[40];                 /* stands for the content of a stream in computed ids */
   bool deleted_some;              /* by fresh or replace: worth an expunge */

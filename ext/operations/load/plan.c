@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
+#include "operations/load/fields.h"
 #include "operations/load/load.h"
 #include "pipeline/examine.h"
 #include "pipeline/fingerprint.h"
@@ -53,7 +54,10 @@ static int examine_file(struct os_load *load, size_t i, struct os_error *error) 
   if (!rc) {
     file->empty = facts.empty;
     file->carries_id = facts.carries_id;
-    if (load->shared->list.count <= OS_LOAD_FEW_FILES) { /* shown by plans and checked against the mapping */
+    file->fit = (unsigned char)os_load_fit(load, facts.columns, facts.types);
+    /* shown by plans, and named when they do not fit the mapping */
+    if (load->shared->list.count <= OS_LOAD_FEW_FILES ||
+        (file->fit && load->unfit_files[file->fit]++ < OS_LOAD_FEW_FILES)) {
       file->columns = json_incref(facts.columns);
       file->types = json_incref(facts.types);
     }
