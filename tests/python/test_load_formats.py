@@ -302,7 +302,10 @@ def test_unknown_fields_of_very_many_files(box, plain, index, unknown):
 
 def test_columns_of_very_many_files_that_fit(box, plain, index):
     plain.create(index, {"a": {"type": "long"}})
-    box.load(many_tables(box, set()), index, unknown_fields="refuse")
+    folder = many_tables(box, set())
+    planned = box.rows("SELECT columns, types FROM os_load_plan(?, ?)", str(folder), index)
+    assert planned == [{"columns": '["a"]', "types": '{"a":"number"}'}] * 1200
+    box.load(folder, index, unknown_fields="refuse")
     assert plain.count(index) == 1200
     assert fields_checks(box) == [("fields", "pass")]
 

@@ -41,27 +41,37 @@ static int look_at_unseen(struct os_load *load, size_t i, struct os_error *error
   return os_fingerprint_read(os_load_source(load, i), error);
 }
 
+/* What a plan shows, and what names the columns that do not fit the mapping: of all files where there are few of them. */
+static bool is_kept(struct os_load *load, const struct os_load_file *file) {
+  if (!load->job->number || load->shared->list.count <= OS_LOAD_FEW_FILES) return true;
+  return file->fit != OS_FIT && load->unfit_files[file->fit]++ < OS_LOAD_FEW_FILES;
+}
+
+/* The same as those of the file before, mostly. */
+static json_t *shared(json_t *facts, json_t *before) {
+  return json_incref(json_equal(facts, before) ? before : facts);
+}
+
+static void take_facts(struct os_load *load, size_t i, const struct os_head_facts *facts) {
+  struct os_load_file *file = &load->files[i], *before = i ? file - 1 : file;
+  file->empty = facts->empty;
+  file->carries_id = facts->carries_id;
+  file->fit = (unsigned char)os_load_fit(load, facts->columns, facts->types);
+  if (!is_kept(load, file)) return;
+  file->columns = shared(facts->columns, before->columns);
+  file->types = shared(facts->types, before->types);
+}
+
 static int examine_file(struct os_load *load, size_t i, struct os_error *error) {
   const struct os_load_request *request = load->request;
   struct os_source *source = os_load_source(load, i);
-  struct os_load_file *file = &load->files[i];
   struct os_head_facts facts;
   struct os_probe probe = os_session_probe(load->session);
   if (i % 64 == 0 && os_session_interrupted(load->session)) return OS_ERR_INTERRUPTED;
   os_source_look_ahead(&load->shared->list, i);
   int rc = os_source_examine(source, request->format, &load->shared->parse, &probe, &facts, error);
   if (!rc) rc = os_fingerprint_read(source, error);
-  if (!rc) {
-    file->empty = facts.empty;
-    file->carries_id = facts.carries_id;
-    file->fit = (unsigned char)os_load_fit(load, facts.columns, facts.types);
-    /* shown by plans, and named when they do not fit the mapping */
-    if (load->shared->list.count <= OS_LOAD_FEW_FILES ||
-        (file->fit && load->unfit_files[file->fit]++ < OS_LOAD_FEW_FILES)) {
-      file->columns = json_incref(facts.columns);
-      file->types = json_incref(facts.types);
-    }
-  }
+  if (!rc) take_facts(load, i, &facts);
   os_head_facts_free(&facts);
   os_source_looked_at(&load->shared->list, i);
   return rc;
