@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum {
   NUMBERS = 3 * 19,   /* digits of message_part, total_parts, total_records */

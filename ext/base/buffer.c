@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/simd.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { SMALLEST = 64 };
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* Take away a UTF-8 sequence that was cut in the middle at the end of text. */
 static void drop_cut_sequence(char *text, size_t len) {

@@ -4,6 +4,7 @@
 */
 #include <string.h>
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* The character at text and its width; a byte that is not UTF-8 stands for itself, outside of Unicode. */
 static uint32_t character(const char *text, size_t *width) {

@@ -5,6 +5,7 @@
 */
 #define _GNU_SOURCE /* strtod_l(), locale_t */
 #include "base/text.h"
+#include "base/utf8.h"
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/simd.h"
 
 bool os_is_digit(char c) {
   return c >= '0' && c <= '9';
@@ -240,46 +240,6 @@ void os_format_count(uint64_t value, char *out, size_t out_size) {
   while (len && at + 1 < out_size)
     out[at++] = reversed[--len];
   if (out_size) out[at] = '\0';
-}
-
-static bool continues(unsigned char c) {
-  return (c & 0xc0) == 0x80;
-}
-
-/* RFC 3629 section 4: no overlong forms, no surrogates, nothing past U+10FFFF. */
-size_t os_utf8_sequence(const char *text, size_t len) {
-  const unsigned char *p = (const unsigned char *)text;
-  if (!len) return 0;
-  if (p[0] < 0x80) return 1;
-  if (p[0] < 0xc2 || p[0] > 0xf4) return 0;
-  if (p[0] < 0xe0) return len >= 2 && continues(p[1]) ? 2 : 0;
-  if (p[0] < 0xf0) {
-    bool legal = len >= 3 && continues(p[1]) && continues(p[2]);
-    return legal && !(p[0] == 0xe0 && p[1] < 0xa0) && !(p[0] == 0xed && p[1] > 0x9f) ? 3 : 0;
-  }
-  bool legal = len >= 4 && continues(p[1]) && continues(p[2]) && continues(p[3]);
-  return legal && !(p[0] == 0xf0 && p[1] < 0x90) && !(p[0] == 0xf4 && p[1] > 0x8f) ? 4 : 0;
-}
-
-size_t os_utf8_check(const char *text, size_t len) {
-  size_t i = 0;
-  while (i < len) {
-    if (len - i >= OS_SIMD_WIDTH) {
-      uint32_t high = os_simd_mask_high(os_simd_load(text + i));
-      if (!high) {
-        i += OS_SIMD_WIDTH;
-        continue;
-      }
-      i += os_simd_first(high);
-    }
-    /* a run that is not ASCII is likely to go on: no vector for each of its characters */
-    do {
-      size_t width = os_utf8_sequence(text + i, len - i);
-      if (!width) return i;
-      i += width;
-    } while (i < len && (unsigned char)text[i] >= 0x80);
-  }
-  return len;
 }
 
 void os_text_clean(char *text) {

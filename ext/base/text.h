@@ -32,11 +32,6 @@ void os_format_double(double value, int decimals, char *out, size_t out_size);
 void os_format_real(double value, char *out, size_t out_size);
 void os_format_count(uint64_t value, char *out, size_t out_size); /* 1,234,567 */
 
-/* Offset of the first byte that is not valid UTF-8 (RFC 3629), or len. */
-size_t os_utf8_check(const char *text, size_t len);
-
-/* Length (1 to 4) of the valid UTF-8 sequence that text begins with; 0 when there is none. */
-size_t os_utf8_sequence(const char *text, size_t len);
 /* Make text fit to be shown on one line, in place: control characters become blanks, invalid UTF-8 a '?'. */
 void os_text_clean(char *text);
 

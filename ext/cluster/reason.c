@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "cluster/reason.h"
 
 enum { QUOTED_BYTES = 200, MAX_CAUSES = 8 };

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/alloc.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { DEFAULT_SAMPLE_ROWS = 10000 };
 

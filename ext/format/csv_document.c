@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/simd.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "format/record.h"
 
 const char *os_csv_show_name(char out[OS_CSV_SHOWN], const char *name) {

@@ -9,6 +9,7 @@
 #include "format/json_scan.h"
 #include <string.h>
 #include "base/simd.h"
+#include "base/utf8.h"
 #include "format/record.h"
 
 #define LIKELY(x) __builtin_expect(!!(x), 1)
@@ -197,32 +198,45 @@ static const char *fail_at(struct os_json_scan *s, enum os_json_fault fault, con
 
 static const char IN_STRING[] = "the closing quote of a string";
 
-/* Length of the UTF-8 sequence at p, 0: none begins here, -1: so far good, but the input ends. RFC 3629
-** section 4. */
-static inline int utf8_length(const unsigned char *p, const unsigned char *end) {
-  unsigned char lead = p[0], low = 0x80, high = 0xBF;
-  if (lead < 0xC2 || lead > 0xF4) return 0;
-  int len = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-  if (lead == 0xE0) low = 0xA0;  /* shorter forms exist */
-  if (lead == 0xED) high = 0x9F; /* surrogates */
-  if (lead == 0xF0) low = 0x90;
-  if (lead == 0xF4) high = 0x8F; /* beyond U+10FFFF */
-  if (end - p < 2) return -1;
-  if (p[1] < low || p[1] > high) return 0;
-  for (int i = 2; i < len; i++) {
-    if (end - p <= i) return -1;
-    if ((p[i] & 0xC0) != 0x80) return 0;
+/* Do the bytes up to the end begin a character that may go on behind it? */
+static bool is_cut_short(const char *p, const char *end) {
+  unsigned char lead = (unsigned char)*p;
+  size_t there = (size_t)(end - p), len = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  char whole[4] = {0, (char)(lead == 0xE0 || lead == 0xF0 ? 0xA0 : 0x80), (char)0x80, (char)0x80};
+  if (there >= len) return false;
+  memcpy(whole, p, there);
+  return os_utf8_sequence(whole, len) == len;
+}
+
+/* What is valid from p on, to what ends the plain part of a string, or is ASCII again, or has to be looked at one by
+** one. */
+static const char *pass_utf8(const char *p, const char *end) {
+  struct os_utf8_rest rest = {0};
+  const char *passed = p;
+  while (end - p >= OS_SIMD_WIDTH) {
+    os_simd_vec v = os_simd_load(p);
+    uint32_t stop = os_simd_mask_json_string(v);
+    unsigned count = stop ? os_simd_first(stop) : OS_SIMD_WIDTH;
+    if (!count || (!rest.due && !os_simd_mask_high(v))) return passed;
+    if (!os_utf8_block(&rest, v, count)) return passed;
+    p += count;
+    if (!rest.due) passed = p;
+    if (stop) return passed;
   }
-  return len;
+  return passed;
 }
 
 static const char *skip_utf8(struct os_json_scan *s, const char *p, const char *end) {
-  do {
-    int len = utf8_length((const unsigned char *)p, (const unsigned char *)end);
-    if (len < 0) return fail_at(s, OS_JSON_MORE, end, IN_STRING);
-    if (len == 0) return fail_at(s, OS_JSON_UTF8, p, "UTF-8");
+  size_t len = os_utf8_sequence(p, (size_t)(end - p));
+  if (LIKELY(len) && end - p > (ptrdiff_t)len && (unsigned char)p[len] < 0x80)
+    return p + len; /* one letter in a word */
+  p = pass_utf8(p, end);
+  while (p < end && (unsigned char)*p >= 0x80) {
+    len = os_utf8_sequence(p, (size_t)(end - p));
+    if (!len && is_cut_short(p, end)) return fail_at(s, OS_JSON_MORE, end, IN_STRING);
+    if (!len) return fail_at(s, OS_JSON_UTF8, p, "UTF-8");
     p += len;
-  } while (p < end && (unsigned char)*p >= 0x80);
+  }
   return p;
 }
 

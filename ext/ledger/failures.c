@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 static const char keeping[] = "keeping a refused record", editing[] = "changing a refused record";
 

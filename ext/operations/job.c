@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 int os_job_audit(struct os_job *job, const char *step, const char *check, const char *verdict, bool durable,
                  struct os_error *error, const char *format, ...) {

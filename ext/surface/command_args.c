@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 static const char *type_name(int type) {
   static const char *const names[] = {"NULL", "an integer", "a real number", "text", "a blob", "NULL"};

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/text.h"
+#include "base/utf8.h"
 #include "surface/ledger_vtab.h"
 
 /* ---- what each table shows ----------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/fork.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* ---- table and cursor ---------------------------------------------------------------------------------- */
 

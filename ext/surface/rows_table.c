@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 struct rows_vtab {
   sqlite3_vtab base; /* must be first */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/buffer.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "format/json_scan.h"
 #include "format/parser_impl.h"
 

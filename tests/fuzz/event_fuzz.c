@@ -7,6 +7,7 @@
 #include <string.h>
 #include "aws/s3/address.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "operations/worker/event.h"
 
 static void demand(int truth, const char *what) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "aws/sqs_letter.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { RECORDS = 12 };
 

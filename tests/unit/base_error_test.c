@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "base/error.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 static void composes(void **state) {
   (void)state;

@@ -202,37 +202,6 @@ static void no_locale(void **state) {
   setlocale(LC_ALL, "C");
 }
 
-static void utf8(void **state) {
-  (void)state;
-  static const struct {
-    const char *text;
-    size_t bad; /* SIZE_MAX: all good */
-  } cases[] = {
-      {"", SIZE_MAX},
-      {"plain", SIZE_MAX},
-      {"gr\xc3\xbc\xc3\x9f"
-       "e",
-       SIZE_MAX},
-      {"\xe2\x82\xac \xf0\x9f\x98\x80", SIZE_MAX},
-      {"\xf4\x8f\xbf\xbf", SIZE_MAX},
-      {"\xf4\x90\x80\x80", 0},            /* past U+10FFFF */
-      {"\xc0\xaf", 0},                    /* overlong */
-      {"\xe0\x80\x80", 0},                /* overlong */
-      {"\xf0\x80\x80\x80", 0},            /* overlong */
-      {"\xed\xa0\x80", 0},                /* a surrogate */
-      {"ab\x80", 2},                      /* a continuation alone */
-      {"abc\xe2\x82", 3},                 /* cut short */
-      {"0123456789abcdefghij\xff", 20},   /* behind the first vector */
-      {"0123456789abcd\xc3\xa4\xc3", 16}, /* across the edge of a vector */
-      {"0123456789abcde\xc3\xa4 0123456789", SIZE_MAX},
-      {"\xfe", 0},
-  };
-  for (size_t i = 0; i < COUNT(cases); i++) {
-    size_t len = strlen(cases[i].text);
-    assert_int_equal(os_utf8_check(cases[i].text, len), cases[i].bad == SIZE_MAX ? len : cases[i].bad);
-  }
-}
-
 static void clean(void **state) {
   (void)state;
   char text[] = "a\nb\tc\xff"
@@ -328,11 +297,10 @@ static void comparisons(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(json_longs),  cmocka_unit_test(integers), cmocka_unit_test(doubles),
-      cmocka_unit_test(sizes),       cmocka_unit_test(booleans), cmocka_unit_test(formats),
-      cmocka_unit_test(no_locale),   cmocka_unit_test(utf8),     cmocka_unit_test(clean),
-      cmocka_unit_test(globs),       cmocka_unit_test(nearest),  cmocka_unit_test(glob_is_quick),
-      cmocka_unit_test(comparisons),
+      cmocka_unit_test(json_longs), cmocka_unit_test(integers),      cmocka_unit_test(doubles),
+      cmocka_unit_test(sizes),      cmocka_unit_test(booleans),      cmocka_unit_test(formats),
+      cmocka_unit_test(no_locale),  cmocka_unit_test(clean),         cmocka_unit_test(globs),
+      cmocka_unit_test(nearest),    cmocka_unit_test(glob_is_quick), cmocka_unit_test(comparisons),
   };
   return cmocka_run_group_tests_name("base/text", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "ledger_support.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "operations/report/report.h"
 #include "operations/report/chart.h"
 #include "operations/report/file.h"

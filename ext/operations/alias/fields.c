@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "operations/alias/alias_int.h"
 
 enum { SHOWN = 5, DEEPEST = 40 };

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "ledger/letters.h"
 
 struct sender {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 #include "net/http.h"
 #include "operations/health/health.h"
 

@@ -3,8 +3,8 @@
 #define OS_OPERATIONS_LOAD_FIELDS_H
 #include "operations/load/load.h"
 
-/* The worst about columns (array of texts) whose types the content tells (object: name to text). Fits where the mapping is
-** not known. */
+/* The worst about columns (array of texts) whose types the content tells (object: name to text). Fits where the mapping
+** is not known. */
 enum os_load_fit os_load_fit(const struct os_load *load, const json_t *columns, const json_t *types);
 
 /* unknown_fields: columns that the mapping does not know are allowed, reported (a row of os_audit each)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 enum { TERM_MAX = 32766 /* bytes of one indexed term (Lucene IndexWriter.MAX_TERM_LENGTH) */ };
 

@@ -41,7 +41,7 @@ static int look_at_unseen(struct os_load *load, size_t i, struct os_error *error
   return os_fingerprint_read(os_load_source(load, i), error);
 }
 
-/* What a plan shows, and what names the columns that do not fit the mapping: of all files where there are few of them. */
+/* What a plan shows, and what names the columns that do not fit the mapping. */
 static bool is_kept(struct os_load *load, const struct os_load_file *file) {
   if (!load->job->number || load->shared->list.count <= OS_LOAD_FEW_FILES) return true;
   return file->fit != OS_FIT && load->unfit_files[file->fit]++ < OS_LOAD_FEW_FILES;

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 /* ---- text ------------------------------------------------------------------------------------------ */
 

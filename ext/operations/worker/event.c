@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "base/utf8.h"
 
 static const char what[] = "the message";
 
