@@ -3,6 +3,7 @@
 ** parser will say in its place.
 */
 #include "format/json_impl.h"
+#include <errno.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/json.h"
@@ -53,7 +54,8 @@ static const char *first_record(const struct head *head, const char *p, enum os_
 static json_t *decoded(const char *name, size_t len) {
   json_t *text =
       os_json_load(name - 1, len + 2, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL); /* with its quotes */
-  return text ? text : json_stringn_nocheck(name, len); /* a lone surrogate: as it is written */
+  if (text || errno == ENOMEM) return text;
+  return json_stringn_nocheck(name, len); /* a lone surrogate: as it is written */
 }
 
 /* Add the members of the record at p to facts->columns. */
