@@ -91,8 +91,9 @@ static bool is_empty(const struct head *head, const char *p, enum os_json_layout
   return p < head->end && (*p == ']' || *p == '}');
 }
 
+/* A layout that the head leaves open is decided as if the file ended there, so nobody has to say whether it does. */
 int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
-                         size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error) {
+                         size_t len, struct os_head_facts *facts, struct os_error *error) {
   enum os_json_layout layout = OS_JSON_UNDECIDED;
   bool keyed = options->id_field && !strcmp(options->id_field, "@key");
   int mark, code;
@@ -113,8 +114,7 @@ int os_json_head_examine(enum os_format format, const struct os_parse_options *o
     code = os_fail(error, OS_ERR_FORMAT, "byte %zu is NUL: this is not a JSON text", (size_t)(p - head));
     goto done;
   }
-  for (int attempt = 0; attempt < 2 && !code && layout == OS_JSON_UNDECIDED; attempt++)
-    code = os_json_layout(view.scan, format, options, p, view.end, is_all || attempt, &layout, error);
+  code = os_json_layout(view.scan, format, options, p, view.end, true, &layout, error);
   if (code) goto done;
   facts->root = root_of(layout);
   facts->empty = is_empty(&view, p, layout);

@@ -407,9 +407,7 @@ static int resume(struct os_json_parser *j, const struct os_parser_start *start,
     return os_fail(error, OS_ERR_ARGUMENT, "a JSON file cannot be resumed without its first bytes");
   const char *head = start->head_len ? start->head + mark : "";
   const char *end = start->head_len ? start->head + start->head_len : head;
-  bool all = start->head_is_all;
-  for (int attempt = 0; attempt < 2 && !code && j->layout == OS_JSON_UNDECIDED; attempt++, all = true)
-    code = os_json_layout(&j->scan, j->format, j->base.options, head, end, all, &j->layout, error);
+  code = os_json_layout(&j->scan, j->format, j->base.options, head, end, true, &j->layout, error);
   j->stage = j->layout == OS_JSON_LINES ? OS_JSON_AT_LINE
              : j->layout == OS_JSON_ONE ? OS_JSON_AFTER_ONE
                                         : OS_JSON_RESUMED;

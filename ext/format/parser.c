@@ -167,7 +167,7 @@ int os_head_examine(enum os_format format, const struct os_parse_options *option
                     size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error) {
   memset(facts, 0, sizeof *facts);
   if (format == OS_FORMAT_UNKNOWN) return no_format(error);
-  int code = is_json(format) ? os_json_head_examine(format, options, head, len, is_all, facts, error)
+  int code = is_json(format) ? os_json_head_examine(format, options, head, len, facts, error)
                              : os_csv_head_examine(format, options, head, len, is_all, facts, error);
   if (code) os_head_facts_free(facts);
   return code;

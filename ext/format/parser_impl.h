@@ -20,7 +20,7 @@ struct os_parser { /* base class, must be first */
   uint64_t records;
 };
 
-/* In csv_parser.c and json_parser.c; same contract as os_parser_open() and os_head_examine(). */
+/* In csv_parser.c and json_parser.c; same contracts as os_parser_open() and os_head_examine(). */
 int os_csv_parser_open(struct os_parser **out, enum os_format format, const struct os_parse_options *options,
                        const struct os_parser_start *start, const struct os_record_sink *sink,
                        struct os_error *error);
@@ -30,7 +30,7 @@ int os_json_parser_open(struct os_parser **out, enum os_format format, const str
 int os_csv_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
                         size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error);
 int os_json_head_examine(enum os_format format, const struct os_parse_options *options, const char *head,
-                         size_t len, bool is_all, struct os_head_facts *facts, struct os_error *error);
+                         size_t len, struct os_head_facts *facts, struct os_error *error);
 /* Initialise the base class (copies source_name). */
 int os_parser_base_init(struct os_parser *parser, const struct os_parser_methods *methods,
                         const struct os_parse_options *options, const struct os_parser_start *start,
