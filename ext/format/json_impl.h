@@ -40,8 +40,8 @@ struct os_json_place {
   uint64_t line, column, byte;
 };
 enum { OS_JSON_WORDS = 512 };
-/* json_words.c: "line 3 column 7 (byte 52): found 'x' where ',' or '}' should stand". `end`: of the input. */
-void os_json_fault_words(const struct os_json_scan *scan, const struct os_json_place *place, const char *end,
+/* json_words.c: "line 3 column 7 (byte 52): found 'x' where ',' or '}' should stand". */
+void os_json_fault_words(const struct os_json_scan *scan, const struct os_json_place *place,
                          char out[OS_JSON_WORDS]);
 void os_json_too_long_words(const struct os_json_place *place, size_t max_record, char out[OS_JSON_WORDS]);
 void os_json_found_words(char c, char out[32]); /* "'x'", "the byte 0x00" */

@@ -57,7 +57,7 @@ static enum os_json_step stop_at_fault(struct os_json_parser *j) {
   char words[OS_JSON_WORDS];
   if (j->scan.fault == OS_JSON_NOMEM) return stop(j, os_fail_nomem(j->error));
   struct os_json_place place = place_of(j, j->scan.at);
-  os_json_fault_words(&j->scan, &place, j->end, words);
+  os_json_fault_words(&j->scan, &place, words);
   stop(j, os_fail(j->error, OS_ERR_FORMAT, "%s", words));
   if (j->scan.fault == OS_JSON_MORE)
     os_advise(j->error, "the file seems to be cut short: fetch or write it again");
@@ -184,7 +184,7 @@ static enum os_json_step set_aside(struct os_json_parser *j, enum scanned why) {
     return OS_JSON_GO;
   }
   struct os_json_place place = place_of(j, j->scan.at);
-  os_json_fault_words(&j->scan, &place, j->end, words);
+  os_json_fault_words(&j->scan, &place, words);
   os_json_set_aside(j, start, j->scan.at, os_json_fault_type(&j->scan), words);
   return OS_JSON_GO;
 }
@@ -207,8 +207,7 @@ static enum os_json_step step_line(struct os_json_parser *j) {
 
 static enum os_json_step step_document(struct os_json_parser *j) {
   bool comma;
-  if (!skip_blanks(j)) return OS_JSON_WAIT;
-  enum scanned scanned = scan_value(j, j->at);
+  enum scanned scanned = scan_value(j, j->at); /* step_root() passed the blanks */
   if (scanned == SCAN_MORE) return OS_JSON_WAIT;
   if (scanned == SCAN_TOO_LONG) return stop_too_long(j, j->at);
   if (scanned == SCAN_FAULT) return stop_at_fault(j);

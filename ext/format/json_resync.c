@@ -47,10 +47,8 @@ int os_json_set_aside(struct os_json_parser *j, const char *start, const char *a
   struct os_reject *broken = &j->broken;
   const char *fault_line = line_of(at, start);
   broken->type = type;
-  size_t len = strlen(reason);
-  if (len >= sizeof broken->reason) len = sizeof broken->reason - 1;
-  memcpy(broken->reason, reason, len);
-  broken->reason[len] = '\0';
+  _Static_assert((size_t)OS_JSON_WORDS <= sizeof broken->reason, "the words fit whole");
+  memcpy(broken->reason, reason, strlen(reason) + 1);
   broken->offset = os_json_offset(j, start);
   broken->line = j->base.line;
   os_buf_clear(&j->broken_raw);
@@ -76,10 +74,10 @@ static enum os_json_step finish(struct os_json_parser *j, uint64_t end, uint64_t
     j->code = os_fail_nomem(j->error);
     return OS_JSON_STOP;
   }
-  if (raw->len < OS_REJECT_RAW_MAX)
-    while (raw->len && os_json_blank(raw->data[raw->len - 1]))
+  if (raw->len < OS_REJECT_RAW_MAX) /* its first byte is no blank: step_line() passed those */
+    while (os_json_blank(raw->data[raw->len - 1]))
       raw->len--;
-  broken->raw = raw->len ? raw->data : "";
+  broken->raw = raw->data;
   broken->raw_len = raw->len;
   broken->end = end;
   broken->end_line = end_line;

@@ -475,8 +475,7 @@ after_value:
   }
   if (LIKELY(depth == 1 && end - p > OS_JSON_NAME_TEXT && is_name(name, p, 0))) {
     p += 1 + name++->len;
-    if (LIKELY((unsigned char)*p > ' ')) goto value;
-    BLANKS("a value");
+    if (UNLIKELY((unsigned char)*p <= ' ') && !(p = drop_blanks(s, &out, p, end, "a value"))) return false;
     goto value;
   }
   if (LIKELY(end - p > 1)) { /* the usual cases, without blanks */
@@ -518,8 +517,7 @@ name:
       name++; /* a member was left out */
     }
     p += name++->len;
-    if (LIKELY((unsigned char)*p > ' ')) goto value;
-    BLANKS("a value");
+    if (UNLIKELY((unsigned char)*p <= ' ') && !(p = drop_blanks(s, &out, p, end, "a value"))) return false;
     goto value;
   }
 

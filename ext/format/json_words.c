@@ -43,14 +43,14 @@ static void control_words(char c, char *out, size_t size) {
              (unsigned char)c, (unsigned char)c);
 }
 
-void os_json_fault_words(const struct os_json_scan *scan, const struct os_json_place *place, const char *end,
+void os_json_fault_words(const struct os_json_scan *scan, const struct os_json_place *place,
                          char out[OS_JSON_WORDS]) {
   char found[32];
-  int n = snprintf(out, OS_JSON_WORDS, "line %llu column %llu (byte %llu): ", (unsigned long long)place->line,
-                   (unsigned long long)place->column, (unsigned long long)place->byte);
-  if (n < 0) n = 0;
+  size_t n = (size_t)snprintf(out, OS_JSON_WORDS,
+                              "line %llu column %llu (byte %llu): ", (unsigned long long)place->line,
+                              (unsigned long long)place->column, (unsigned long long)place->byte);
   char *rest = out + n;
-  size_t size = OS_JSON_WORDS - (size_t)n;
+  size_t size = OS_JSON_WORDS - n;
   const char *at = scan->at;
   switch (scan->fault) {
   case OS_JSON_CONTROL: control_words(*at, rest, size); break;
@@ -58,7 +58,7 @@ void os_json_fault_words(const struct os_json_scan *scan, const struct os_json_p
     snprintf(rest, size, "the byte 0x%02X is not valid UTF-8; convert the file to UTF-8", (unsigned char)*at);
     break;
   case OS_JSON_ESCAPE:
-    if (end - at >= 2 && at[1] > ' ' && at[1] < 0x7F)
+    if (at[1] > ' ' && at[1] < 0x7F)
       snprintf(rest, size, "\\%c%s", at[1],
                at[1] == 'u' ? " must be followed by four hexadecimal digits"
                             : " is not an escape that JSON knows; a backslash itself is written \\\\");

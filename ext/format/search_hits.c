@@ -98,9 +98,8 @@ int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t 
   os_buf_init(&hits->answer, 0);
   os_buf_append(&hits->answer, answer, len);
   os_buf_zero_pad(&hits->answer);
-  int rc = hits->answer.failed
-               ? os_fail_nomem(error)
-               : find_array(hits->answer.data ? hits->answer.data : "", len, &hits->at, &hits->end, error);
+  int rc = hits->answer.failed ? os_fail_nomem(error)
+                               : find_array(hits->answer.data, len, &hits->at, &hits->end, error);
   if (rc) {
     os_search_hits_close(hits);
     *out = NULL;
@@ -144,10 +143,7 @@ int os_search_hits_next(struct os_search_hits *hits, struct os_search_hit *hit, 
   const char *at = skip_blanks(hits->at, hits->end);
   *found = false;
   if (at == hits->end) return OS_OK;
-  if (!hits->first) {
-    if (*at != ',') return odd("its hits do not follow one another", error);
-    at++;
-  }
+  if (!hits->first) at++; /* the comma: the array as a whole was scanned */
   hits->first = false;
   int rc = scan_object(&hits->hit, at, hits->end, error);
   if (rc) return rc;
