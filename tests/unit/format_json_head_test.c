@@ -51,6 +51,12 @@ static void test_content(void **state) {
                {"a\tb\tc\n", OS_FORMAT_TSV},
                {"\"a,b,c\"\td\n", OS_FORMAT_TSV},
                {"a\n,,,\n", OS_FORMAT_CSV},
+               {"a\tb\r,,,\r", OS_FORMAT_TSV}, /* the first line ends with its CR */
+               {"a", OS_FORMAT_CSV},
+               {"[]", OS_FORMAT_JSON},
+               {"\r\n\r\n{\"a\":1}{", OS_FORMAT_NDJSON},
+               {"\r\n\r\na\tb\n", OS_FORMAT_TSV},
+               {"{\"a\":1}\n[", OS_FORMAT_JSON},
                {"", OS_FORMAT_CSV},
                {"  \n", OS_FORMAT_CSV}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -118,6 +124,54 @@ static void test_facts(void **state) {
   }
 }
 
+/* What is broken or cut off is not told of: the names up to there are, and the parser says the rest in its place. */
+static void test_broken_heads(void **state) {
+  (void)state;
+  static const struct {
+    enum os_json_root root;
+    const char *head, *columns;
+    bool empty;
+  } cases[] = {
+      {OS_ROOT_AUTO, "{}", "[]", false},
+      {OS_ROOT_AUTO, "{", "[]", false},
+      {OS_ROOT_AUTO, "{1", "[]", false},
+      {OS_ROOT_AUTO, "[{", "[]", false},
+      {OS_ROOT_AUTO, "[{\"a", "[]", false},
+      {OS_ROOT_AUTO, "[{\"a\"", "[]", false},
+      {OS_ROOT_AUTO, "[{\"a\" 1}]", "[]", false},
+      {OS_ROOT_AUTO, "[{\"a\" : ", "[]", false},
+      {OS_ROOT_AUTO, "[{\"a\":1", "[\"a\"]", false},
+      {OS_ROOT_AUTO, "[{\"a\":1 \"b\":2}]", "[\"a\"]", false},
+      {OS_ROOT_AUTO, "[{\"a\":1,", "[\"a\"]", false},
+      {OS_ROOT_AUTO, "[{\"a\":1,2", "[\"a\"]", false},
+      {OS_ROOT_AUTO, "[3", "[]", false},
+      {OS_ROOT_AUTO, "[3,", "[]", false},
+      {OS_ROOT_AUTO, "[3,tru", "[]", false},
+      {OS_ROOT_AUTO, "[3{\"a\":1}]", "[\"a\"]", false},
+      {OS_ROOT_AUTO, "[3]", "[]", false},
+      {OS_ROOT_MEMBERS, "{}", "[]", true},
+      {OS_ROOT_MEMBERS, "{", "[]", false},
+      {OS_ROOT_MEMBERS, "{\"x\"", "[]", false},
+      {OS_ROOT_MEMBERS, "{\"x\":3,\"y\":{\"a\":1", "[\"a\"]", false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    for (int keyed = 0; keyed < 2; keyed++) {
+      struct os_parse_options options = {.json_root = cases[i].root, .id_field = keyed ? "@key" : "_id"};
+      struct os_head_facts facts;
+      struct os_error error;
+      assert_int_equal(
+          examine(OS_FORMAT_JSON, &options, cases[i].head, strlen(cases[i].head), false, &facts, &error),
+          OS_OK);
+      char *columns = json_dumps(facts.columns, JSON_COMPACT);
+      if (strcmp(columns, cases[i].columns)) fail_msg("%s: %s", cases[i].head, columns);
+      assert_int_equal(facts.empty, cases[i].empty);
+      bool by_key = keyed && cases[i].root == OS_ROOT_MEMBERS && json_array_size(facts.columns);
+      assert_int_equal(facts.carries_id, by_key);
+      free(columns);
+      os_head_facts_free(&facts);
+    }
+}
+
 static void test_unusable_heads(void **state) {
   (void)state;
   static const struct {
@@ -135,6 +189,10 @@ static void test_unusable_heads(void **state) {
     assert_non_null(strstr(error.text, cases[i].text));
     assert_null(facts.columns);
   }
+  struct os_parse_options records = {.json_root = OS_ROOT_RECORDS};
+  assert_int_equal(examine(OS_FORMAT_JSON, &records, "{}", 2, true, &facts, &error), OS_ERR_FORMAT);
+  assert_non_null(strstr(error.text, "option json_root is 'records'"));
+  assert_null(facts.columns);
   assert_int_equal(examine(OS_FORMAT_UNKNOWN, &options, "x", 1, true, &facts, &error), OS_ERR_ARGUMENT);
   assert_non_null(strstr(error.advice, "ndjson"));
   struct os_parser *parser;
@@ -170,7 +228,8 @@ static void test_no_memory(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_names),          cmocka_unit_test(test_content),   cmocka_unit_test(test_facts),
+      cmocka_unit_test(test_names),          cmocka_unit_test(test_content),
+      cmocka_unit_test(test_facts),          cmocka_unit_test(test_broken_heads),
       cmocka_unit_test(test_unusable_heads), cmocka_unit_test(test_no_memory),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,7 @@ static void test_hits(void **state) {
   assert_string_equal(read_all("{\"hits\":{\"hits\":[]}}"), "");
   assert_string_equal(read_all("{\"timed_out\":false,\"_shards\":{\"failed\":0},\"hits\":{}}"), "");
   assert_string_equal(read_all("{\"timed_out\":false,\"_shards\":{\"failed\":0}}"), "");
+  assert_string_equal(read_all("{\"_shards\":{},\"hits\":{\"hits\":[{\"_id\":\"1\"}]}}"), "1//-1/;");
   assert_string_equal(read_all(" {\"hits\" : {\"hits\" : [ {\"_id\":\"1\"} ] } }"), "1//-1/;");
 }
 
@@ -63,13 +64,17 @@ static void test_what_is_not_whole(void **state) {
   (void)state;
   expect_error("{\"timed_out\":true,\"hits\":{\"hits\":[]}}", "ran out of time");
   expect_error("{\"_shards\":{\"failed\":2},\"hits\":{\"hits\":[]}}", "failed on 2 shards");
+  expect_error("{\"_shards\":{\"failed\":12},\"hits\":{\"hits\":[]}}", "failed on 12 shards");
   expect_error("{\"error\":{}}", "no hits");
   expect_error("<html>", "an object is missing");
   expect_error("", "an object is missing");
   expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\"}", "cut short");
-  expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\"} {\"_id\":\"2\"}]}}", "");
+  expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\"} {\"_id\":\"2\"}]}}", "',' or ']'");
+  expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\"},]}}", "a value");
   expect_error("{\"hits\":{\"hits\":[{\"_id\":1}]}}", "no _id");
   expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\",\"_seq_no\":1.5}]}}", "_seq_no");
+  expect_error("{\"hits\":{\"hits\":[{\"_id\":\"1\",\"_seq_no\":100000000000000000000000000000}]}}",
+               "a _seq_no is no number");
   expect_error("{\"hits\":{\"hits\":[7]}}", "an object is missing");
   expect_error("{\"hits\":{\"hits\":{}}}", "no array");
 }
