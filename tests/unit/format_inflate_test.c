@@ -287,7 +287,8 @@ static void damage(void **state) {
   os_buf_puts(&gzip, "trailing");
   refuses(OS_GZIP, gzip.data, gzip.len, "bytes follow that are no further member");
   refuses(OS_GZIP, BYTES("plain text"), "it is not gzip");
-  refuses(OS_GZIP, BYTES("\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\x03\x00\x00"), "damaged");
+  refuses(OS_GZIP, BYTES("\x1f\x8b\x07\x00\x00\x00\x00\x00\x00\x03\x00\x00"), "not compressed with deflate");
+  refuses(OS_GZIP, BYTES("\x1f\x00\x08\x00\x00\x00\x00\x00\x00\x03\x00\x00"), "header is malformed");
   refuses(OS_ZSTD, BYTES("plain text"), "damaged");
   os_buf_free(&plain);
   os_buf_free(&gzip);
@@ -299,6 +300,8 @@ static void detection(void **state) {
   assert_int_equal(os_compression_detect(BYTES("\x1f\x8b\x08\x00")), OS_GZIP);
   assert_int_equal(os_compression_detect(BYTES("\x28\xb5\x2f\xfd")), OS_ZSTD);
   assert_int_equal(os_compression_detect(BYTES("\x5a\x2a\x4d\x18")), OS_ZSTD);
+  assert_int_equal(os_compression_detect(BYTES("\x5a\x2a\x4d\x19")), OS_PLAIN);
+  assert_int_equal(os_compression_detect(BYTES("Zone,name\n")), OS_PLAIN); /* its first byte alone would do */
   assert_int_equal(os_compression_detect(BYTES("\x1f\x8b")), OS_PLAIN);
   assert_int_equal(os_compression_detect(BYTES("{\"a\":1}")), OS_PLAIN);
   assert_int_equal(os_compression_detect(NULL, 0), OS_PLAIN);
