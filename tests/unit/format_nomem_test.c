@@ -178,6 +178,19 @@ static void csv_with_names_given(void **state) {
   json_decref(wanted_columns);
 }
 
+static void csv_without_columns(void **state) {
+  (void)state;
+  options = (struct os_parse_options){.header = true};
+  format = OS_FORMAT_CSV;
+  set_file("\n\n");
+  expected[0] = '\0';
+  assert_in_range(every_failure(read_file), 3, 100);
+  wanted_columns = json_array();
+  wanted_id = false;
+  assert_in_range(every_failure(examine_file), 3, 100);
+  json_decref(wanted_columns);
+}
+
 /* JSON in a cell takes memory where it has blanks: when types are told from the mapping, and in the document. */
 static void csv_with_json(void **state) {
   (void)state;
@@ -253,6 +266,16 @@ static void json_heads(void **state) {
     assert_in_range(every_failure(examine_file), 8, 100);
   }
   json_decref(wanted_columns);
+  wanted_columns = json_array(); /* more members than jansson makes room for at first */
+  wanted_id = false;
+  char *to = file + sprintf(file, "{");
+  for (int i = 0; i < 20; i++) {
+    to += sprintf(to, "%s\"m%d\":%d", i ? "," : "", i, i);
+    json_array_append_new(wanted_columns, json_sprintf("m%d", i));
+  }
+  strcpy(to, "}");
+  assert_in_range(every_failure(examine_file), 22, 200);
+  json_decref(wanted_columns);
 }
 
 static int read_hits(struct os_error *error) {
@@ -279,6 +302,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(csv_with_many_columns),
       cmocka_unit_test(csv_with_names_given),
+      cmocka_unit_test(csv_without_columns),
       cmocka_unit_test(csv_with_json),
       cmocka_unit_test(csv_with_long_rows),
       cmocka_unit_test(json_files),
