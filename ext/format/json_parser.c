@@ -165,7 +165,14 @@ static enum os_json_step deliver(struct os_json_parser *j, struct os_json_value 
   int code = os_json_deliver(j, value);
   if (code) return stop(j, code);
   if (j->scan.breaks) j->line_start = os_json_offset(j, j->scan.last_break) + 1;
-  if (end > after && end[-1] == '\n') j->line_start = value->end;
+  if (end > after && end[-1] == '\n') {
+    j->line_start = value->end;
+  } else if (value->end_line != value->line + j->scan.breaks) { /* the comma stands on a later line */
+    const char *line = end;
+    while (line[-1] != '\n')
+      line--;
+    j->line_start = os_json_offset(j, line);
+  }
   j->base.line = value->end_line;
   j->at = end;
   return OS_JSON_GO;

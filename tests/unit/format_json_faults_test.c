@@ -44,6 +44,27 @@ static void test_words(void **state) {
   assert_string_equal(words, "line 1 column 2 (byte 3): out of memory");
 }
 
+/* Lines may begin with the comma of the record before, and columns count from there all the same. */
+static void test_columns_behind_commas(void **state) {
+  (void)state;
+  static const struct {
+    const char *data, *place;
+  } cases[] = {
+      {"[{\"a\":1}\n,tru]", "line 2 column 2 (byte 10): "},
+      {"[{\"a\":1}\n,3]", "line 2 column 2 (byte 10): "},
+      {"[{\"a\":1},\n3]", "line 2 column 1 (byte 10): "},
+      {"[{\n\"a\":1\n}\n\n ,  3]", "line 5 column 5 (byte 16): "},
+      {"{\"x\":{}\n,\"y\":{}\n\n, \"z\":3}", "line 4 column 7 (byte 23): "},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct collect c = {.format = JSON, .data = cases[i].data, .len = strlen(cases[i].data)};
+    if (cases[i].data[0] == '{') c.options.json_root = OS_ROOT_MEMBERS;
+    collect(&c);
+    if (!strstr(c.log.data, cases[i].place)) fail_msg("%s\n gave\n%s", cases[i].data, c.log.data);
+    collect_free(&c);
+  }
+}
+
 /* A foreign name is cut before a character, and bytes that are no text at all are not shown. */
 static void test_shown_names(void **state) {
   (void)state;
@@ -214,6 +235,7 @@ static void test_resume_by_the_head(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_words),
+      cmocka_unit_test(test_columns_behind_commas),
       cmocka_unit_test(test_shown_names),
       cmocka_unit_test(test_half_pairs),
       cmocka_unit_test(test_cut_behind_known_names),
