@@ -84,8 +84,8 @@ static void test_half_pairs(void **state) {
   static const struct {
     const char *text;
     size_t len;
-  } cases[] = {{"\\udc00", 3},        {"\\uffff", 3},        {"\\ud83d\\nxxxx", 8}, {"\\ud83d\\u0041", 4},
-               {"\\ud83d\\uffff", 6}, {"\\ud83d\\ud83d", 6}, {"\\ud83d\\udfff", 4}};
+  } cases[] = {{"\\udc00", 3},        {"\\udc00\\udc00", 6}, {"\\uffff", 3},        {"\\ud83d\\nxxxx", 8},
+               {"\\ud83d\\u0041", 4}, {"\\ud83d\\uffff", 6}, {"\\ud83d\\ud83d", 6}, {"\\ud83d\\udfff", 4}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     assert_int_equal(os_json_decoded_len(cases[i].text, strlen(cases[i].text)), cases[i].len);
 }
@@ -146,6 +146,7 @@ static int no_more(void *ctx, const struct os_reject *reject) {
   *(int *)ctx += 1;
   assert_int_equal(reject->offset, 3);
   assert_int_equal(reject->end, 8);
+  assert_int_equal(reject->line, 2);
   return OS_ERR_CANCELLED;
 }
 
