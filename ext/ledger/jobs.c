@@ -55,7 +55,8 @@ static int insert(struct os_ledger *ledger, const struct os_job_begin *begin, in
                          begin->index_name, begin->arguments, begin->correlation_id,
                          (int64_t)is_dry(begin->arguments), now, ledger->host, (int64_t)getpid(), OS_VERSION,
                          begin->settings);
-  *job = sqlite3_last_insert_rowid(ledger->db);
+  /* of a statement that failed it would be the number of whatever was inserted last, perhaps that of a job of ours */
+  *job = rc == OS_OK ? sqlite3_last_insert_rowid(ledger->db) : 0;
   return rc;
 }
 

@@ -134,6 +134,29 @@ static void test_closing_interrupts(void **state) {
   os_ledger_free(ledger);
 }
 
+/* The child of a running job cannot begin: its parent goes on as if nothing had been, whatever was written last. */
+static void test_beginning_fails_beside_a_running_job(void **state) {
+  (void)state;
+  struct os_ledger *runner = open_ledger("l.db"), *other = open_ledger("l.db");
+  int64_t parent = begin_job(runner, "refresh_data", NULL), child = 7;
+  assert_ok(os_ledger_audit(runner, parent, "s", "c", "did", "d", false, &test_error));
+  assert_int_equal(sqlite3_last_insert_rowid(os_ledger_db(runner)),
+                   parent); /* the audit's, of the same number */
+  char large[2001] = "";
+  memset(large, 'x', sizeof large - 1);
+  struct os_job_begin begin = {.kind = "bulk_load", .parent = parent, .arguments = large};
+  sqlite3_limit(os_ledger_db(runner), SQLITE_LIMIT_LENGTH, 1000);
+  assert_fails(os_ledger_job_begin(runner, &begin, &child, &test_error), OS_ERR_LEDGER, "too long");
+  assert_int_equal(child, 0);
+  assert_true(os_ledger_job_alive(other, parent));
+  assert_ok(os_ledger_sweep(other, &test_error));
+  assert_string_equal(status_of(other, parent), "running");
+  struct os_job_figures figures = {.count_before = -1, .count_after = -1};
+  assert_ok(os_ledger_job_progress(runner, parent, &figures, &test_error));
+  os_ledger_free(other);
+  os_ledger_free(runner);
+}
+
 /* ---- processes that die -------------------------------------------------------------------------------- */
 
 static int ready_pipe[2];
@@ -316,17 +339,12 @@ static void test_what_a_job_began(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_life_of_a_job),
-      TEST(test_status_must_be_a_final_one),
-      TEST(test_rehearsals_are_marked),
-      TEST(test_asking_a_job),
-      TEST(test_closing_interrupts),
-      TEST(test_killed_process),
-      TEST(test_heartbeat_of_another_host),
-      TEST(test_forked_child_abandons),
-      TEST(test_byte_held_by_a_deleted_ledger),
-      TEST(test_without_a_lock_file),
-      TEST(test_what_a_job_began),
+      TEST(test_life_of_a_job),         TEST(test_status_must_be_a_final_one),
+      TEST(test_rehearsals_are_marked), TEST(test_asking_a_job),
+      TEST(test_closing_interrupts),    TEST(test_beginning_fails_beside_a_running_job),
+      TEST(test_killed_process),        TEST(test_heartbeat_of_another_host),
+      TEST(test_forked_child_abandons), TEST(test_byte_held_by_a_deleted_ledger),
+      TEST(test_without_a_lock_file),   TEST(test_what_a_job_began),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
