@@ -147,14 +147,14 @@ int os_ledger_job_facts(struct os_ledger *ledger, int64_t job, json_t **out, str
   if (rc != OS_OK) return rc;
   json_t *facts = json_object();
   if (facts == NULL) return os_fail_nomem(error);
-  os_fork_hold();
   bool ours = !ledger->in_transaction;
-  if (ours) rc = os_ledger_run(ledger, "BEGIN", reading, error, "");
-  if (rc == OS_OK) {
-    rc = gather_all(ledger, facts, job, error);
-    if (ours && !sqlite3_get_autocommit(ledger->db)) os_ledger_run(ledger, "ROLLBACK", reading, NULL, "");
+  if (ours) rc = os_ledger_open_transaction(ledger, "BEGIN", reading, error);
+  bool opened = ours && rc == OS_OK;
+  if (rc == OS_OK) rc = gather_all(ledger, facts, job, error);
+  if (opened) {
+    os_ledger_end_transaction(ledger);
+    os_fork_let_go();
   }
-  os_fork_let_go();
   if (rc == OS_OK)
     *out = facts;
   else

@@ -82,6 +82,11 @@ int os_ledger_ask(struct os_ledger *ledger, const char *sql, const char *doing, 
 /* Binds as above and runs to the end; rows are ignored. */
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...);
+/* Opens a transaction by `sql`, a string constant. Whoever ends it (os_ledger_end_transaction() undoes it, if
+** SQLite has not) calls os_fork_let_go() afterwards. */
+int os_ledger_open_transaction(struct os_ledger *ledger, const char *sql, const char *doing,
+                               struct os_error *error);
+void os_ledger_end_transaction(struct os_ledger *ledger);
 /* Around every write: begins unless os_ledger_begin() did; _leave commits when rc is OS_OK, else rolls back,
 ** and returns rc or the failure of the commit. durable: on disk when _leave (or os_ledger_commit) returns. */
 struct os_write {

@@ -228,17 +228,26 @@ static int set_durable(struct os_ledger *ledger, bool durable, struct os_error *
   return rc == SQLITE_OK ? OS_OK : os_ledger_fail(ledger, rc, saving, error);
 }
 
-/* Holds until the one who ends the transaction lets go. */
-static int begin(struct os_ledger *ledger, struct os_error *error) {
+static const char end_it[] = "ROLLBACK";
+
+/* What ends it is at hand before it begins: a ROLLBACK that has to be compiled when memory has run out would leave the
+** transaction open for good, and this connection with what it saw then. */
+int os_ledger_open_transaction(struct os_ledger *ledger, const char *sql, const char *doing,
+                               struct os_error *error) {
   os_fork_hold();
-  int rc = os_ledger_run(ledger, "BEGIN IMMEDIATE", saving, error, "");
+  int rc = os_ledger_stmt(ledger, end_it, doing, error) != NULL ? os_ledger_run(ledger, sql, doing, error, "")
+                                                                : os_ledger_code(error);
   if (rc != OS_OK) os_fork_let_go();
   return rc;
 }
 
+static int begin(struct os_ledger *ledger, struct os_error *error) {
+  return os_ledger_open_transaction(ledger, "BEGIN IMMEDIATE", saving, error);
+}
+
 /* SQLite may have rolled back by itself (full disk, I/O error): then there is nothing left to do. */
-static void roll_back(struct os_ledger *ledger) {
-  if (!sqlite3_get_autocommit(ledger->db)) os_ledger_run(ledger, "ROLLBACK", saving, NULL, "");
+void os_ledger_end_transaction(struct os_ledger *ledger) {
+  if (!sqlite3_get_autocommit(ledger->db)) os_ledger_run(ledger, end_it, saving, NULL, "");
 }
 
 /* A COMMIT that fails leaves the transaction open: nothing may stay behind in it. */
@@ -250,7 +259,7 @@ static int commit(struct os_ledger *ledger, struct os_error *error) {
     return os_advise(error, "see the failure before this one; a load goes on with {\"mode\":\"resume\"}");
   }
   int rc = os_ledger_run(ledger, "COMMIT", saving, error, "");
-  if (rc != OS_OK) roll_back(ledger);
+  if (rc != OS_OK) os_ledger_end_transaction(ledger);
   return rc;
 }
 
@@ -274,7 +283,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
   if (rc == OS_OK)
     rc = commit(ledger, error);
   else
-    roll_back(ledger);
+    os_ledger_end_transaction(ledger);
   os_fork_let_go();
   if (write->durable) set_durable(ledger, false, NULL); /* staying at FULL would only be slower */
   return rc;
@@ -317,7 +326,7 @@ int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
 
 void os_ledger_rollback(struct os_ledger *ledger) {
   if (ledger->db != NULL && ledger->in_transaction) {
-    roll_back(ledger);
+    os_ledger_end_transaction(ledger);
     os_fork_let_go();
   }
   ledger->in_transaction = false;
