@@ -72,11 +72,14 @@ static int no_such_failure(int64_t id, struct os_error *error) {
   return os_advise(error, "SELECT id, file, line, error_reason FROM dlq_failures lists them");
 }
 
+/* NULL: it is no text. There is memory for it: os_ledger_failure_update() has had it converted. */
+static const char *text_of(sqlite3_value *value) {
+  return sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+}
+
 static int check_document(int64_t id, sqlite3_value *value, struct os_error *error) {
   if (sqlite3_value_type(value) == SQLITE_NULL) return OS_OK;
-  const char *text =
-      sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
-  if (text == NULL && sqlite3_value_type(value) == SQLITE_TEXT) return os_fail_nomem(error);
+  const char *text = text_of(value);
   if (text == NULL) {
     os_fail(error, OS_ERR_ARGUMENT, "refused record %lld: the document must be JSON text", (long long)id);
     return os_advise(error, "json_set(document, '$.member', value) changes one member");
@@ -101,8 +104,7 @@ static int check_raw(int64_t id, sqlite3_value *value, struct os_error *error) {
 
 static int check_doc_id(int64_t id, sqlite3_value *value, struct os_error *error) {
   if (sqlite3_value_type(value) == SQLITE_NULL) return OS_OK;
-  const char *text =
-      sqlite3_value_type(value) == SQLITE_TEXT ? (const char *)sqlite3_value_text(value) : NULL;
+  const char *text = text_of(value);
   size_t bytes = text != NULL ? (size_t)sqlite3_value_bytes(value) : 0;
   if (bytes > 0 && bytes <= ID_MAX && memchr(text, '\0', bytes) == NULL &&
       os_utf8_check(text, bytes) == bytes)
@@ -114,9 +116,8 @@ static int check_doc_id(int64_t id, sqlite3_value *value, struct os_error *error
 static int check_time(int64_t id, sqlite3_value *value, struct os_error *error) {
   double seconds;
   if (sqlite3_value_type(value) == SQLITE_NULL) return OS_OK;
-  const char *text = (const char *)sqlite3_value_text(value);
-  if (text != NULL && sqlite3_value_type(value) == SQLITE_TEXT && os_clock_parse_iso(text, &seconds))
-    return OS_OK;
+  const char *text = text_of(value);
+  if (text != NULL && os_clock_parse_iso(text, &seconds)) return OS_OK;
   os_fail(error, OS_ERR_ARGUMENT,
           "refused record %lld: resolved_at and sqs_sent_at are times in ISO-8601 (UTC), or NULL",
           (long long)id);
@@ -151,13 +152,11 @@ static const struct {
     {"sqs_sent_at", check_time, "UPDATE failure SET sqs_sent_at = ?2 WHERE id = ?1"},
 };
 
-/* The value comes from another connection, perhaps in UTF-16: it is handed over as bytes. */
+/* The value comes from another connection: it is handed over as bytes. */
 static int bind_foreign(sqlite3_stmt *stmt, int at, sqlite3_value *value) {
   const char *bytes;
   switch (sqlite3_value_type(value)) {
-  case SQLITE_TEXT:
-    bytes = (const char *)sqlite3_value_text(value);
-    return bytes == NULL ? SQLITE_NOMEM : os_ledger_bind_bytes(stmt, at, bytes, sqlite3_value_bytes(value));
+  case SQLITE_TEXT: return os_ledger_bind_bytes(stmt, at, text_of(value), sqlite3_value_bytes(value));
   case SQLITE_BLOB:
     bytes = sqlite3_value_blob(value);
     return os_ledger_bind_bytes(stmt, at, bytes != NULL ? bytes : "", sqlite3_value_bytes(value));
@@ -191,6 +190,9 @@ int os_ledger_failure_update(struct os_ledger *ledger, int64_t id, const char *c
                      "document and raw repair a record; doc_id, resolved_at, resolved_by, superseded and "
                      "sqs_sent_at can be set as well");
   }
+  /* text of another connection may be UTF-16; once it could be converted, it stays so */
+  if (sqlite3_value_type(value) == SQLITE_TEXT && sqlite3_value_text(value) == NULL)
+    return os_fail_nomem(error);
   int rc = editable[at].check(id, value, error);
   if (rc != OS_OK) return rc;
   struct os_write write;
