@@ -56,34 +56,32 @@ static const char counts_sql[] =
 /* ---- rows as JSON ---------------------------------------------------------------------------------- */
 
 /* Bytes as they are, valid UTF-8 or not: whoever shows them sees to that. */
-static json_t *bytes_of(sqlite3_stmt *stmt, int column, const void *bytes) {
+static json_t *bytes_of(sqlite3_stmt *stmt, int column, const char *name, const void *bytes) {
   size_t len = (size_t)sqlite3_column_bytes(stmt, column);
-  const char *name = sqlite3_column_name(stmt, column);
-  bool record = name != NULL && (strcmp(name, "raw") == 0 || strcmp(name, "document") == 0);
+  bool record = strcmp(name, "raw") == 0 || strcmp(name, "document") == 0;
   size_t most = record ? OS_FACTS_EXCERPT : OS_FACTS_TEXT;
   return json_stringn_nocheck(bytes != NULL ? bytes : "", len > most ? most : len);
 }
 
-static json_t *value_of(sqlite3_stmt *stmt, int column) {
+static json_t *value_of(sqlite3_stmt *stmt, int column, const char *name) {
   switch (sqlite3_column_type(stmt, column)) {
   case SQLITE_INTEGER: return json_integer(sqlite3_column_int64(stmt, column));
   case SQLITE_FLOAT: {
     double number = sqlite3_column_double(stmt, column);
     return isfinite(number) ? json_real(number) : json_null(); /* JSON has no infinity */
   }
-  case SQLITE_TEXT: return bytes_of(stmt, column, sqlite3_column_text(stmt, column));
-  case SQLITE_BLOB: return bytes_of(stmt, column, sqlite3_column_blob(stmt, column));
+  case SQLITE_TEXT: return bytes_of(stmt, column, name, sqlite3_column_text(stmt, column));
+  case SQLITE_BLOB: return bytes_of(stmt, column, name, sqlite3_column_blob(stmt, column));
   default: return json_null();
   }
 }
 
+/* NULL: no memory. */
 static json_t *row_of(sqlite3_stmt *stmt) {
   json_t *row = json_object();
   for (int i = 0; row != NULL && i < sqlite3_column_count(stmt); i++) {
-    json_t *value = value_of(stmt, i);
     const char *name = sqlite3_column_name(stmt, i);
-    if (value != NULL && name != NULL && json_object_set_new_nocheck(row, name, value) == 0) continue;
-    if (value != NULL && name == NULL) json_decref(value);
+    if (name != NULL && json_object_set_new_nocheck(row, name, value_of(stmt, i, name)) == 0) continue;
     json_decref(row);
     row = NULL;
   }
@@ -143,12 +141,10 @@ static int gather_all(struct os_ledger *ledger, json_t *facts, int64_t job, stru
 /* A command inside a command may find a transaction open; then that is the snapshot. */
 int os_ledger_job_facts(struct os_ledger *ledger, int64_t job, json_t **out, struct os_error *error) {
   *out = NULL;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   json_t *facts = json_object();
   if (facts == NULL) return os_fail_nomem(error);
   bool ours = !ledger->in_transaction;
-  if (ours) rc = os_ledger_open_transaction(ledger, "BEGIN", reading, error);
+  int rc = ours ? os_ledger_open_transaction(ledger, "BEGIN", reading, error) : OS_OK;
   bool opened = ours && rc == OS_OK;
   if (rc == OS_OK) rc = gather_all(ledger, facts, job, error);
   if (opened) {

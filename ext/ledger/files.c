@@ -76,11 +76,6 @@ int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, str
 
 /* ---- looking back -------------------------------------------------------------------------------------- */
 
-static void copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size) {
-  const char *text = (const char *)sqlite3_column_text(stmt, column);
-  snprintf(out, size, "%s", text != NULL ? text : "");
-}
-
 static enum os_life life_of_row(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t job, int first) {
   const char *status = (const char *)sqlite3_column_text(stmt, first);
   if (status == NULL || strcmp(status, "running") != 0) return OS_LIFE_ENDED;
@@ -93,11 +88,11 @@ static enum os_life life_of_row(struct os_ledger *ledger, sqlite3_stmt *stmt, in
 static bool read_past(struct os_ledger *ledger, sqlite3_stmt *stmt, struct os_file_past *out) {
   int64_t job = sqlite3_column_int64(stmt, 0);
   if (os_job_lock_is_ours(ledger, job)) return false;
-  copy_text(stmt, 1, out->status, sizeof out->status);
+  os_ledger_copy_text(stmt, 1, out->status, sizeof out->status);
   out->found = true;
   out->job = job;
   out->job_alive = life_of_row(ledger, stmt, job, 9) == OS_LIFE_RUNNING;
-  copy_text(stmt, 2, out->fingerprint, sizeof out->fingerprint);
+  os_ledger_copy_text(stmt, 2, out->fingerprint, sizeof out->fingerprint);
   out->byte_offset = sqlite3_column_int64(stmt, 3);
   out->line = sqlite3_column_int64(stmt, 4);
   out->documents = sqlite3_column_int64(stmt, 5);
@@ -129,12 +124,10 @@ static int look_back(struct os_ledger *ledger, const char *index_name, const cha
       "j.forgotten"
       " AND f.status <> 'skipped' ORDER BY f.id DESC";
   memset(out, 0, sizeof *out);
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, newest_first, reading, error, "ttt", name, index_name,
-                                       index_uuid != NULL ? index_uuid : "");
+  sqlite3_stmt *stmt =
+      os_ledger_bound(ledger, newest_first, reading, error, "ttt", name, index_name, index_uuid);
   if (stmt == NULL) return os_ledger_code(error);
-  int step;
+  int step, rc = OS_OK;
   while ((step = sqlite3_step(stmt)) == SQLITE_ROW && !take(ledger, stmt, out)) {
   }
   if (step != SQLITE_ROW) memset(out, 0, sizeof *out);
@@ -163,8 +156,7 @@ int os_ledger_content_loads(struct os_ledger *ledger, const char *index_name, co
       "SELECT count(*) FROM job_file f CROSS JOIN job j ON j.job = f.job WHERE f.fingerprint = ?3"
       " AND f.status IN ('success', 'partial') AND j.target_name = ?1 AND (?2 = '' OR j.target_uuid = ?2)"
       " AND NOT j.dry AND NOT j.forgotten";
-  return os_ledger_ask(ledger, sql, reading, times, error, "ttt", index_name,
-                       index_uuid != NULL ? index_uuid : "", fingerprint);
+  return os_ledger_ask(ledger, sql, reading, times, error, "ttt", index_name, index_uuid, fingerprint);
 }
 
 int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, const char *index_uuid,
@@ -173,8 +165,7 @@ int os_ledger_index_known(struct os_ledger *ledger, const char *index_name, cons
                             "target_uuid = ?2) AND NOT dry"
                             " AND NOT forgotten AND EXISTS (SELECT 1 FROM job_file f WHERE f.job = j.job))";
   int64_t number = 0;
-  int rc = os_ledger_ask(ledger, sql, reading, &number, error, "tt", index_name,
-                         index_uuid != NULL ? index_uuid : "");
+  int rc = os_ledger_ask(ledger, sql, reading, &number, error, "tt", index_name, index_uuid);
   *known = number != 0;
   return rc;
 }
@@ -189,12 +180,9 @@ int os_ledger_unfinished(struct os_ledger *ledger, const char *index_name, const
       "  OR bytes_sent > 0 OR EXISTS (SELECT 1 FROM job_file f WHERE f.job = j.job AND f.status NOT IN"
       "  ('waiting', 'skipped'))) ORDER BY job DESC";
   *job = 0;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
-  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", index_name, path,
-                                       index_uuid != NULL ? index_uuid : "");
+  sqlite3_stmt *stmt = os_ledger_bound(ledger, sql, reading, error, "ttt", index_name, path, index_uuid);
   if (stmt == NULL) return os_ledger_code(error);
-  int step;
+  int step, rc = OS_OK;
   while ((step = sqlite3_step(stmt)) == SQLITE_ROW &&
          os_job_lock_is_ours(ledger, sqlite3_column_int64(stmt, 0))) {
   }

@@ -208,14 +208,12 @@ void os_jobs_interrupt_own(struct os_ledger *ledger) {
 
 int os_ledger_job_control(struct os_ledger *ledger, int64_t job, char out[16], struct os_error *error) {
   out[0] = '\0';
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, "SELECT control FROM job WHERE job = ?1", "reading a job", error, "i", job);
   if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
+  int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW)
-    snprintf(out, 16, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    os_ledger_copy_text(stmt, 0, out, 16);
   else
     rc = step == SQLITE_DONE ? no_such_job(job, error) : os_ledger_fail(ledger, step, "reading a job", error);
   os_ledger_done(stmt);
@@ -227,33 +225,26 @@ struct job_state {
   enum os_life life;
 };
 
-static void copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size) {
-  const char *text = (const char *)sqlite3_column_text(stmt, column);
-  snprintf(out, size, "%s", text != NULL ? text : "");
-}
-
 static int read_state(struct os_ledger *ledger, int64_t job, struct job_state *state,
                       struct os_error *error) {
   memset(state, 0, sizeof *state);
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt = os_ledger_bound(
       ledger,
       "SELECT status, control, coalesce(finished_at, ''), locked, host, updated_at, kind FROM job"
       " WHERE job = ?1",
       "reading a job", error, "i", job);
   if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
+  int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
-    copy_text(stmt, 0, state->status, sizeof state->status);
-    copy_text(stmt, 1, state->control, sizeof state->control);
-    copy_text(stmt, 2, state->finished_at, sizeof state->finished_at);
+    os_ledger_copy_text(stmt, 0, state->status, sizeof state->status);
+    os_ledger_copy_text(stmt, 1, state->control, sizeof state->control);
+    os_ledger_copy_text(stmt, 2, state->finished_at, sizeof state->finished_at);
     state->life = strcmp(state->status, "running") != 0
                       ? OS_LIFE_ENDED
                       : os_job_life(ledger, job, sqlite3_column_int(stmt, 3) != 0,
                                     (const char *)sqlite3_column_text(stmt, 4),
                                     (const char *)sqlite3_column_text(stmt, 5));
-    copy_text(stmt, 6, state->kind, sizeof state->kind);
+    os_ledger_copy_text(stmt, 6, state->kind, sizeof state->kind);
   } else {
     rc = step == SQLITE_DONE ? no_such_job(job, error) : os_ledger_fail(ledger, step, "reading a job", error);
   }
@@ -340,8 +331,7 @@ enum os_life os_job_life(struct os_ledger *ledger, int64_t job, bool locked, con
 
 bool os_ledger_job_alive(struct os_ledger *ledger, int64_t job) {
   struct job_state state;
-  return ledger->db != NULL && read_state(ledger, job, &state, NULL) == OS_OK &&
-         state.life == OS_LIFE_RUNNING;
+  return read_state(ledger, job, &state, NULL) == OS_OK && state.life == OS_LIFE_RUNNING;
 }
 
 /* os_job_shown(status, job, locked, host, updated_at) */

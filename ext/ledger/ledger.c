@@ -271,7 +271,7 @@ static int make_ready(struct os_ledger *ledger, bool create, enum content conten
   if (content == CONTENT_FOREIGN || content == CONTENT_NEWER)
     return fail_content(ledger, content, version, error);
   ledger->readonly = sqlite3_db_readonly(ledger->db, "main") != 0;
-  if (create && ledger->readonly) return os_ledger_ready(ledger, true, error);
+  if (create && ledger->readonly) return os_ledger_writable(ledger, error);
   int rc = OS_OK;
   if (create && content != CONTENT_LEDGER) {
     set_journal(ledger);
@@ -318,7 +318,7 @@ int os_ledger_open(struct os_ledger *ledger, bool create, struct os_error *error
   }
   if (ledger->db != NULL && create && ledger->readonly)
     close_database(ledger); /* its rights may have been changed since */
-  if (ledger->db != NULL) return create ? os_ledger_ready(ledger, true, error) : OS_OK;
+  if (ledger->db != NULL) return OS_OK;
   if (!create && (in_memory(ledger) || access(ledger->path, F_OK) != 0)) return OS_OK;
   os_fork_hold();
   int rc = open_now(ledger, create, error);

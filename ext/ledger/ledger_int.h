@@ -68,18 +68,21 @@ static inline int os_ledger_code(const struct os_error *error) {
 }
 /* What to do when a file of the ledger cannot be opened or made, by errno. */
 int os_ledger_advise_open(int number, struct os_error *error);
-/* The cached statement of a string constant, reset and unbound. Borrowed. */
+/* The cached statement of a string constant, reset and unbound. Borrowed. NULL: error is set, also when the ledger is
+** not open. */
 sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const char *doing,
                              struct os_error *error);
 /* Prepares and binds: one letter a parameter: t const char * (NULL: null), i int64_t, n int64_t (negative:
 ** null), d double. Step and os_ledger_done() it. NULL: error is set. */
 sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const char *doing,
                               struct os_error *error, const char *types, ...);
-void os_ledger_done(sqlite3_stmt *stmt); /* reset; NULL is harmless */
+void os_ledger_done(sqlite3_stmt *stmt); /* reset */
+/* A text of the row, cut to `size`; "" for null. */
+void os_ledger_copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size);
 /* Binds as above, and reads the number in the first column of the first row; 0: there is no row, or it is null. */
 int os_ledger_ask(struct os_ledger *ledger, const char *sql, const char *doing, int64_t *number,
                   struct os_error *error, const char *types, ...);
-/* Binds as above and runs to the end; rows are ignored. */
+/* Binds as above and runs a statement that has no rows. */
 int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, struct os_error *error,
                   const char *types, ...);
 /* Opens a transaction by `sql`, a string constant. Whoever ends it (os_ledger_end_transaction() undoes it, if
@@ -94,7 +97,7 @@ struct os_write {
 };
 int os_write_enter(struct os_ledger *ledger, bool durable, struct os_write *write, struct os_error *error);
 int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, struct os_error *error);
-int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error); /* open, and writable */
+int os_ledger_writable(const struct os_ledger *ledger, struct os_error *error); /* and open */
 void os_ledger_forget_statements(struct os_ledger *ledger);
 
 /* ---- failures.c ---- */

@@ -8,6 +8,7 @@
 #include "ledger/ledger_int.h"
 #include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include "base/alloc.h"
 #include "base/fork.h"
@@ -76,10 +77,13 @@ int os_ledger_fail(struct os_ledger *ledger, int rc, const char *doing, struct o
   }
 }
 
-int os_ledger_ready(struct os_ledger *ledger, bool write, struct os_error *error) {
-  if (ledger->db == NULL) return os_fail(error, OS_ERR_INTERNAL, "the ledger '%s' is not open", ledger->path);
-  if (write && ledger->readonly) return fail_readonly(ledger, "writing the history", error);
-  return OS_OK;
+static int fail_not_open(const struct os_ledger *ledger, struct os_error *error) {
+  return os_fail(error, OS_ERR_INTERNAL, "the ledger '%s' is not open", ledger->path);
+}
+
+int os_ledger_writable(const struct os_ledger *ledger, struct os_error *error) {
+  if (ledger->db == NULL) return fail_not_open(ledger, error);
+  return ledger->readonly ? fail_readonly(ledger, "writing the history", error) : OS_OK;
 }
 
 /* ---- statements ---------------------------------------------------------------------------------------- */
@@ -107,6 +111,10 @@ sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const ch
     sqlite3_reset(stmt);
     sqlite3_clear_bindings(stmt);
     return stmt;
+  }
+  if (ledger->db == NULL) {
+    fail_not_open(ledger, error);
+    return NULL;
   }
   if (!make_room(ledger)) {
     os_fail_nomem(error);
@@ -171,23 +179,25 @@ sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const c
 
 /* The bound texts are the caller's: nothing may point to them afterwards. */
 void os_ledger_done(sqlite3_stmt *stmt) {
-  if (stmt == NULL) return;
   sqlite3_reset(stmt);
   sqlite3_clear_bindings(stmt);
   os_fork_let_go();
 }
 
+void os_ledger_copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size) {
+  const char *text = (const char *)sqlite3_column_text(stmt, column);
+  snprintf(out, size, "%s", text != NULL ? text : "");
+}
+
 int os_ledger_ask(struct os_ledger *ledger, const char *sql, const char *doing, int64_t *number,
                   struct os_error *error, const char *types, ...) {
   *number = 0;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   va_list values;
   va_start(values, types);
   sqlite3_stmt *stmt = prepare_bound(ledger, sql, doing, error, types, values);
   va_end(values);
   if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
+  int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW)
     *number = sqlite3_column_int64(stmt, 0);
   else if (step != SQLITE_DONE)
@@ -206,9 +216,7 @@ int os_ledger_run(struct os_ledger *ledger, const char *sql, const char *doing, 
   sqlite3_stmt *stmt = prepare_bound(ledger, sql, doing, error, types, values);
   va_end(values);
   if (stmt == NULL) return (int)error->code;
-  int rc;
-  while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-  }
+  int rc = sqlite3_step(stmt);
   int code = rc == SQLITE_DONE ? OS_OK : os_ledger_fail(ledger, rc, doing, error);
   os_ledger_done(stmt);
   return code;
@@ -265,7 +273,7 @@ static int commit(struct os_ledger *ledger, struct os_error *error) {
 
 int os_write_enter(struct os_ledger *ledger, bool durable, struct os_write *write, struct os_error *error) {
   *write = (struct os_write){false, durable};
-  int rc = os_ledger_ready(ledger, true, error);
+  int rc = os_ledger_writable(ledger, error);
   if (rc != OS_OK) return rc;
   if (ledger->in_transaction) {
     ledger->flush_at_commit |= durable;
@@ -290,7 +298,7 @@ int os_write_leave(struct os_ledger *ledger, struct os_write *write, int rc, str
 }
 
 int os_ledger_begin(struct os_ledger *ledger, struct os_error *error) {
-  int rc = os_ledger_ready(ledger, true, error);
+  int rc = os_ledger_writable(ledger, error);
   if (rc != OS_OK) return rc;
   if (ledger->in_transaction)
     return os_fail(error, OS_ERR_INTERNAL, "a transaction on the ledger '%s' is open already", ledger->path);
@@ -312,7 +320,7 @@ static int flush(struct os_ledger *ledger, struct os_error *error) {
 }
 
 int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
-  int rc = os_ledger_ready(ledger, true, error);
+  int rc = os_ledger_writable(ledger, error);
   if (rc != OS_OK) return rc;
   if (!ledger->in_transaction)
     return os_fail(error, OS_ERR_INTERNAL, "no transaction on the ledger '%s' is open", ledger->path);
@@ -325,7 +333,7 @@ int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
 }
 
 void os_ledger_rollback(struct os_ledger *ledger) {
-  if (ledger->db != NULL && ledger->in_transaction) {
+  if (ledger->in_transaction) {
     os_ledger_end_transaction(ledger);
     os_fork_let_go();
   }

@@ -2,7 +2,6 @@
 ** after it, with what going on or undoing it has to know. A step that is "begun" may have happened: who goes
 ** on asks the cluster.
 */
-#include <stdio.h>
 #include "ledger/ledger_int.h"
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -32,15 +31,13 @@ int os_ledger_step_get(struct os_ledger *ledger, int64_t job, const char *item, 
                        char state[16], char **data, struct os_error *error) {
   state[0] = '\0';
   if (data != NULL) *data = NULL;
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   sqlite3_stmt *stmt =
       os_ledger_bound(ledger, "SELECT state, data FROM step WHERE job = ?1 AND item = ?2 AND name = ?3",
                       reading, error, "itt", job, item, name);
   if (stmt == NULL) return os_ledger_code(error);
-  int step = sqlite3_step(stmt);
+  int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
-    snprintf(state, 16, "%s", (const char *)sqlite3_column_text(stmt, 0));
+    os_ledger_copy_text(stmt, 0, state, 16);
     const char *text = (const char *)sqlite3_column_text(stmt, 1);
     if (data != NULL && text != NULL && (*data = os_strdup(text)) == NULL) rc = os_fail_nomem(error);
   } else if (step != SQLITE_DONE) {
@@ -57,8 +54,8 @@ static int read_job(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t *job, 
   int rc = OS_OK, step = sqlite3_step(stmt);
   if (step == SQLITE_ROW) {
     *job = sqlite3_column_int64(stmt, 0);
-    snprintf(status, 16, "%s", (const char *)sqlite3_column_text(stmt, 1));
-    if (third != NULL) snprintf(third, 16, "%s", (const char *)sqlite3_column_text(stmt, 2));
+    os_ledger_copy_text(stmt, 1, status, 16);
+    if (third != NULL) os_ledger_copy_text(stmt, 2, third, 16);
   } else if (step != SQLITE_DONE) {
     rc = os_ledger_fail(ledger, step, reading, error);
   }
@@ -74,8 +71,6 @@ int os_ledger_operation_last(struct os_ledger *ledger, const char *kind, const c
       " WHERE j.kind = ?1 AND j.job < ?3 ORDER BY j.job DESC LIMIT 1";
   *job = 0;
   status[0] = '\0';
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   return read_job(ledger, os_ledger_bound(ledger, sql, reading, error, "tti", kind, key, before), job, status,
                   NULL, error);
 }
@@ -88,8 +83,6 @@ int os_ledger_step_last(struct os_ledger *ledger, const char *kind, const char *
       " WHERE j.kind = ?1 AND j.job <> ?4 ORDER BY j.job DESC LIMIT 1";
   *job = 0;
   status[0] = state[0] = '\0';
-  int rc = os_ledger_ready(ledger, false, error);
-  if (rc != OS_OK) return rc;
   return read_job(ledger, os_ledger_bound(ledger, sql, reading, error, "ttti", kind, item, name, self), job,
                   status, state, error);
 }

@@ -129,7 +129,7 @@ int os_ledger_tune_orphans(struct os_ledger *ledger, const char *endpoint,
                                           const char *original, const char *ours),
                            void *ctx, struct os_error *error) {
   char *after = os_strdup("");
-  int rc = after != NULL ? os_ledger_ready(ledger, true, error) : os_fail_nomem(error);
+  int rc = after != NULL ? os_ledger_writable(ledger, error) : os_fail_nomem(error);
   while (rc == OS_OK) {
     struct orphan orphan = {0};
     rc = next_orphan(ledger, endpoint, after, &orphan, error);
