@@ -29,6 +29,8 @@ int os_job_lock_make_file(struct os_ledger *ledger, struct os_error *error) {
     /* exactly that mode, whatever the umask: who may use the database may use its ledger */
     if (fchmod(fd, mode) != 0 || (known && geteuid() == 0 && fchown(fd, like.st_uid, like.st_gid) != 0))
       failed = errno;
+    /* it is ours alone so far; the next process must not take it as it is */
+    if (failed != 0) unlink(ledger->lock_path);
     close(fd);
   }
   if (failed == 0) return OS_OK;
