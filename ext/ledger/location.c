@@ -127,7 +127,8 @@ static int resolve(char **path, struct os_error *error) {
     bool found = realpath(folder, real) != NULL;
     os_free(folder);
     if (!found) return OS_OK; /* the folder is missing: opening says so, and the state folder is made later */
-    resolved = os_mprintf("%s%s", strcmp(real, "/") == 0 ? "" : real, strrchr(*path, '/'));
+    const char *slash = strrchr(*path, '/');
+    resolved = os_mprintf("%s/%s", strcmp(real, "/") == 0 ? "" : real, slash != NULL ? slash + 1 : *path);
   }
   if (resolved == NULL) return os_fail_nomem(error);
   os_free(*path);

@@ -56,6 +56,23 @@ static void test_setting(void **state) {
   assert_error_has("URI");
 }
 
+/* SQLite's own file systems give whole paths; another (memdb, one of the host's) may give a name as it came. */
+static void test_database_without_a_folder_in_its_name(void **state) {
+  (void)state;
+  char here[256];
+  write_file(in_folder("app.db"), "", 0640);
+  assert_non_null(getcwd(here, sizeof here));
+  assert_int_equal(chdir(test_folder), 0);
+  const char *path = chosen("app.db", false, NULL);
+  assert_int_equal(chdir(here), 0);
+  assert_string_equal(path, in_folder("app.db-ledger"));
+}
+
+static void test_in_the_root_folder(void **state) {
+  (void)state;
+  assert_string_equal(chosen(NULL, false, "/os-test-is-not-there.db"), "/os-test-is-not-there.db");
+}
+
 static void test_never_the_database_itself(void **state) {
   (void)state;
   write_file(in_folder("app.db"), "", 0640);
@@ -64,6 +81,10 @@ static void test_never_the_database_itself(void **state) {
   assert_error_has("the database itself");
   assert_null(chosen(in_folder("app.db"), false, in_folder("same.db")));
   assert_int_equal(test_error.code, OS_ERR_ARGUMENT);
+  write_file(in_folder("l.db"), "", 0600); /* another file, and one of a database that is not there (yet) */
+  assert_string_equal(chosen(in_folder("app.db"), false, in_folder("l.db")), in_folder("l.db"));
+  assert_string_equal(chosen(in_folder("none.db"), false, in_folder("l.db")), in_folder("l.db"));
+  assert_string_equal(chosen("/proc/version", false, in_folder("l.db")), in_folder("l.db"));
 }
 
 static void test_symbolic_links_are_followed(void **state) {
@@ -158,6 +179,8 @@ int main(void) {
       TEST(test_state_folder),
       TEST(test_readonly_database_with_a_ledger),
       TEST(test_setting),
+      TEST(test_database_without_a_folder_in_its_name),
+      TEST(test_in_the_root_folder),
       TEST(test_never_the_database_itself),
       TEST(test_symbolic_links_are_followed),
       TEST(test_mode_of_the_database),
