@@ -77,8 +77,9 @@ int os_ledger_forget_index(struct os_ledger *ledger, const char *index_name, str
 /* ---- looking back -------------------------------------------------------------------------------------- */
 
 static enum os_life life_of_row(struct os_ledger *ledger, sqlite3_stmt *stmt, int64_t job, int first) {
-  const char *status = (const char *)sqlite3_column_text(stmt, first);
-  if (status == NULL || strcmp(status, "running") != 0) return OS_LIFE_ENDED;
+  char status[16];
+  os_ledger_copy_text(stmt, first, status, sizeof status);
+  if (strcmp(status, "running") != 0) return OS_LIFE_ENDED;
   return os_job_life(ledger, job, sqlite3_column_int(stmt, first + 1) != 0,
                      (const char *)sqlite3_column_text(stmt, first + 2),
                      (const char *)sqlite3_column_text(stmt, first + 3));
