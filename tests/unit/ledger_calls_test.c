@@ -54,7 +54,8 @@ static sqlite3 *user;                               /* another connection, as th
 static sqlite3_value *edit;                         /* a text of it */
 
 static const char contents[] =
-    "DELETE FROM failure; DELETE FROM tuning; DELETE FROM tuning_holder; DELETE FROM step; DELETE FROM audit;"
+    "BEGIN; DELETE FROM failure; DELETE FROM tuning; DELETE FROM tuning_holder; DELETE FROM step; DELETE "
+    "FROM audit;"
     "DELETE FROM job WHERE job > 2; DELETE FROM job_file WHERE id > 1;"
     "UPDATE job SET control = '', forgotten = 0, target_name = 'i', target_uuid = 'u', path = '/p',"
     " kind = 'bulk_load', parent = NULL;"
@@ -68,14 +69,19 @@ static const char contents[] =
     "'{}', '');"
     "INSERT INTO tuning VALUES('uu', 'e', 'i', '{}', '{\"a\":1}', 't');"
     "INSERT INTO step(job, item, name, state, begun_at, data) VALUES(2, '', 'operation', 'begun', 't', 'k');"
-    "INSERT INTO audit(job, at, step, check_name, verdict) VALUES(2, 't', 'cleanup', 'trial', 'did')";
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 9)"
+    " INSERT INTO audit(job, at, step, check_name, verdict) SELECT 2, 't', 'cleanup', 'trial', 'did' FROM n; "
+    "COMMIT";
+static sqlite3_stmt *filling[24]; /* its statements, compiled once */
+static size_t fillings;
 
 /* The same contents before each try, without any statement at hand. */
 static void fresh(void) {
   while (ledger->held_count > 1)
     assert_ok(os_ledger_job_finish(ledger, ledger->held[1].job, "failed", NULL, NULL, NULL, &test_error));
-  char *words = NULL;
-  if (sqlite3_exec(os_ledger_db(ledger), contents, NULL, NULL, &words) != SQLITE_OK) fail_msg("%s", words);
+  for (size_t i = 0; i < fillings; i++)
+    if (sqlite3_step(filling[i]) != SQLITE_DONE || sqlite3_reset(filling[i]) != SQLITE_OK)
+      fail_msg("%s: %s", sqlite3_sql(filling[i]), sqlite3_errmsg(os_ledger_db(ledger)));
   os_ledger_forget_statements(ledger);
   sqlite3_value_free(edit);
   sqlite3_stmt *stmt = NULL;
@@ -92,6 +98,9 @@ static int setup(void **state) {
   assert_int_equal(begin_job(ledger, "bulk_load", NULL), job);
   assert_int_equal(begin_job(ledger, "bulk_load", NULL), other_job);
   assert_ok(os_ledger_job_finish(ledger, other_job, "failed", NULL, NULL, NULL, &test_error));
+  fillings = 0;
+  for (const char *sql = contents; *sql != '\0'; fillings++)
+    assert_int_equal(sqlite3_prepare_v2(os_ledger_db(ledger), sql, -1, &filling[fillings], &sql), SQLITE_OK);
   assert_int_equal(sqlite3_open(":memory:", &user), SQLITE_OK);
   assert_int_equal(sqlite3_exec(user, "PRAGMA encoding = 'UTF-16'; CREATE TABLE t(x)", NULL, NULL, NULL),
                    SQLITE_OK);
@@ -104,6 +113,8 @@ static int teardown(void **state) {
   sqlite3_value_free(edit);
   edit = NULL;
   sqlite3_close(user);
+  while (fillings > 0)
+    sqlite3_finalize(filling[--fillings]);
   os_ledger_free(ledger);
   return folder_teardown(state);
 }
@@ -332,7 +343,7 @@ enum { CALLS = sizeof calls / sizeof calls[0] };
 ** cannot keep a string of what it reads, takes it for a fault of the text. */
 static long each_allocation_fails(const struct call *call, enum memory memory) {
   long n, failed = 0;
-  for (n = 0; n < 5000; n++) {
+  for (n = 0; n < 5000; n += n < 250 ? 1 : 7) { /* the many behind are those of long statements and of rows */
     fresh();
     fail_after(memory, n);
     int rc = call->run();
@@ -363,6 +374,40 @@ static void test_we_have_no_memory(void **state) {
   (void)state;
   for (size_t i = 0; i < CALLS; i++)
     each_allocation_fails(&calls[i], OURS);
+}
+
+/* A second handle, for a file that is there. */
+static int open_another(void) {
+  struct os_ledger *another = NULL;
+  int rc = os_ledger_new(&another, NULL, false, in_folder("l.db"), told);
+  if (rc == OS_OK) rc = os_ledger_open(another, true, told);
+  assert_true(rc != OS_OK || os_ledger_db(another) != NULL);
+  os_ledger_free(another);
+  return rc;
+}
+
+static int open_in_memory(void) {
+  struct os_ledger *another = NULL;
+  int rc = os_ledger_new(&another, NULL, false, ":memory:", told);
+  if (rc == OS_OK) rc = os_ledger_open(another, true, told);
+  os_ledger_free(another);
+  return rc;
+}
+
+/* Of a job that cannot be looked at nobody says that it lives. */
+static int alive(void) {
+  return os_ledger_job_alive(ledger, job) ? OS_OK : os_fail_nomem(told);
+}
+
+static void test_opening_without_memory(void **state) {
+  (void)state;
+  static const struct call file_again = {"open_another", open_another, true},
+                           memory = {"open_in_memory", open_in_memory, true}, look = {"alive", alive, false};
+  assert_true(each_allocation_fails(&file_again, SQLITES) > 100);
+  assert_true(each_allocation_fails(&file_again, OURS) > 3);
+  /* ledger_nomem_test.c has the many of SQLite's schema */
+  assert_true(each_allocation_fails(&memory, OURS) > 2);
+  assert_true(each_allocation_fails(&look, SQLITES) > 10);
 }
 
 /* The list of the jobs we hold grows with the ninth: without memory for it there is no ninth, and with it there are
@@ -443,6 +488,7 @@ int main(void) {
       TEST(test_sqlite_has_no_memory),
       TEST(test_we_have_no_memory),
       TEST(test_jansson_has_no_memory),
+      TEST(test_opening_without_memory),
       TEST(test_another_process_keeps_the_file),
       TEST(test_not_open),
       TEST(test_one_job_more_than_there_is_room_for),
