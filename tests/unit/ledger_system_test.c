@@ -4,11 +4,14 @@
 #include "ledger_support.h"
 #include <errno.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
+#include "base/fork.h"
 
 /* ---- the system, as each test wants it ----------------------------------------------------------------- */
 
@@ -18,6 +21,7 @@ static struct {
   int pwrite, lock, probe; /* a byte written, F_OFD_SETLK, F_OFD_GETLK */
   int mkdir_existing;      /* of a folder that is there */
   long file_system;        /* what statfs() says; 0: the truth */
+  bool clock_goes_back;    /* the one of the day */
   double leap;             /* by which the monotonic clock goes on each time somebody looks at it */
   const char *no_stat;     /* a file that stat() does not find, once */
   dev_t device;            /* added to what stat() says */
@@ -92,6 +96,7 @@ static double leapt;
 int clock_gettime(clockid_t clock, struct timespec *out) {
   int rc = (int)syscall(SYS_clock_gettime, clock, out);
   if (clock == CLOCK_MONOTONIC) out->tv_sec += (time_t)(leapt += system_is.leap);
+  if (clock == CLOCK_REALTIME && system_is.clock_goes_back) out->tv_sec -= 10;
   return rc;
 }
 
@@ -442,6 +447,66 @@ static void test_waits_for_a_new_file_as_long(void **state) {
   os_ledger_free(ledger);
 }
 
+/* ---- a fork that could wait no longer ------------------------------------------------------------------ */
+
+static struct os_ledger *busy; /* in the other thread; NULL: it does something else */
+static atomic_int stage;
+static pid_t (*volatile plain_fork)(void) = fork; /* see ledger_fork_test.c */
+
+static void *is_in_the_middle(void *unused) {
+  if (busy != NULL)
+    assert_int_equal(os_ledger_begin(busy, &test_error), OS_OK);
+  else
+    os_fork_hold();
+  atomic_store(&stage, 1);
+  while (atomic_load(&stage) == 1)
+    usleep(1000);
+  if (busy != NULL)
+    assert_int_equal(os_ledger_commit(busy, &test_error), OS_OK);
+  else
+    os_fork_let_go();
+  return unused;
+}
+
+static int open_in_torn_child(const char *name) {
+  pthread_t thread;
+  int status = 0;
+  atomic_store(&stage, 0);
+  assert_int_equal(pthread_create(&thread, NULL, is_in_the_middle, NULL), 0);
+  while (atomic_load(&stage) == 0)
+    usleep(1000);
+  system_is.clock_goes_back = true; /* the 5 s that a fork waits are over at once */
+  pid_t child = plain_fork();
+  if (child == 0) {
+    struct os_ledger *ledger = NULL;
+    int rc = os_ledger_new(&ledger, NULL, false, in_folder(name), &test_error);
+    if (rc == OS_OK) rc = os_ledger_open(ledger, true, &test_error);
+    bool said = strstr(test_error.text, "forked while another thread") && strstr(test_error.advice, "spawn");
+    end_child(rc == OS_OK ? 10 : rc == OS_ERR_LEDGER && said ? 20 : 30);
+  }
+  system_is.clock_goes_back = false;
+  atomic_store(&stage, 2);
+  pthread_join(thread, NULL);
+  assert_int_equal(waitpid(child, &status, 0), child);
+  return WEXITSTATUS(status);
+}
+
+/* What the child finds of the other thread's transaction is half done: it leaves the ledger alone, and says why. Where
+** no ledger was open there is nothing to leave alone. */
+static void test_forked_in_the_middle(void **state) {
+  (void)state;
+#ifdef __SANITIZE_ADDRESS__
+  skip(); /* AddressSanitizer's allocator has locks that no fork waits for */
+#endif
+  os_ledger_watch_forks();
+  busy = NULL;
+  assert_int_equal(open_in_torn_child("l.db"), 10);
+  busy = open_ledger("l.db");
+  assert_int_equal(open_in_torn_child("l.db"), 20);
+  begin_job(busy, "bulk_load", NULL);
+  os_ledger_free(busy);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
@@ -460,6 +525,7 @@ int main(void) {
       TEST(test_opened_anew_when_it_is_another_file),
       TEST(test_waits_twenty_seconds),
       TEST(test_waits_for_a_new_file_as_long),
+      TEST(test_forked_in_the_middle),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
