@@ -118,6 +118,71 @@ static void test_read_only(void **state) {
   assert_int_equal(chmod(test_folder, 0700), 0);
 }
 
+static void only_the_file(void) {
+  become_nobody();
+  CHILD_CHECK(try_open("l.db", true) == OS_ERR_LEDGER, 2);
+  CHILD_CHECK(strstr(test_error.text, "can be read, but not written") != NULL, 3);
+  CHILD_CHECK(strstr(test_error.advice, "change the rights of the file") != NULL, 4);
+}
+
+/* The folder and the lock file may be written, the ledger itself not. */
+static void test_read_only_file(void **state) {
+  (void)state;
+  make_one_job();
+  run_sql("l.db", "PRAGMA journal_mode = DELETE");
+  assert_int_equal(chmod(in_folder("l.db"), 0444) | chmod(in_folder("l.db-jobs"), 0666), 0);
+  assert_int_equal(chmod(test_folder, 0777), 0);
+  assert_int_equal(in_child(only_the_file), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+}
+
+static void read_without_memory(void) {
+  struct os_ledger *ledger = NULL;
+  long n = 0, failed = 0;
+  become_nobody();
+  CHILD_CHECK(os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error) == OS_OK, 2);
+  for (bool refused = true; refused && n < 100; n++) {
+    os_alloc_fail_after(n, 1);
+    int rc = os_ledger_open(ledger, false, &test_error);
+    refused = os_alloc_count() > n;
+    os_alloc_fail_after(-1, 0);
+    CHILD_CHECK(rc == OS_OK || (rc == OS_ERR_NOMEM && os_ledger_db(ledger) == NULL), 3);
+    failed += rc != OS_OK;
+  }
+  CHILD_CHECK(failed > 2 && os_ledger_db(ledger) != NULL, 4);
+  os_ledger_free(ledger);
+}
+
+static void read_beside_a_log(void) {
+  become_nobody();
+  CHILD_CHECK(try_open("l.db", false) == OS_ERR_LEDGER, 2);
+  CHILD_CHECK(strstr(test_error.text, "opening the ledger") != NULL, 3);
+}
+
+static void read_what_is_closed(void) {
+  become_nobody();
+  CHILD_CHECK(try_open("l.db", false) == OS_ERR_LEDGER, 2);
+  CHILD_CHECK(strstr(test_error.text, "cannot be opened: Permission denied") != NULL, 3);
+}
+
+/* As on a medium that cannot be written, once more: with a log left on it the file alone would tell only half. */
+static void test_read_only_and_more(void **state) {
+  (void)state;
+  make_one_job();
+  assert_int_equal(chmod(in_folder("l.db"), 0444) | chmod(in_folder("l.db-jobs"), 0444), 0);
+  assert_int_equal(chmod(test_folder, 0555), 0);
+  assert_int_equal(in_child(read_without_memory), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+  write_file(in_folder("l.db-wal"), "not empty", 0400);
+  assert_int_equal(chmod(test_folder, 0555), 0);
+  assert_int_equal(in_child(read_beside_a_log), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+  unlink(in_folder("l.db-wal"));
+  assert_int_equal(chmod(in_folder("l.db"), 0) | chmod(test_folder, 0555), 0);
+  assert_int_equal(in_child(read_what_is_closed), 0);
+  assert_int_equal(chmod(test_folder, 0700), 0);
+}
+
 static void read_only_folder(void) {
   struct os_ledger *ledger = NULL;
   become_nobody();
@@ -182,6 +247,27 @@ static void test_deleted_while_open(void **state) {
   os_ledger_free(ledger);
 }
 
+/* Another file has its name now; but a transaction ends in the file it began in. */
+static void test_replaced_while_open(void **state) {
+  (void)state;
+  make_one_job();
+  write_file(in_folder("other.db"), "", 0600);
+  struct os_ledger *ledger = open_ledger("l.db");
+  sqlite3 *first = os_ledger_db(ledger);
+  assert_ok(os_ledger_open(ledger, false, &test_error));
+  assert_ptr_equal(os_ledger_db(ledger), first);
+  assert_ok(os_ledger_begin(ledger, &test_error));
+  assert_int_equal(rename(in_folder("other.db"), in_folder("l.db")), 0);
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "1");
+  assert_ok(os_ledger_commit(ledger, &test_error));
+  unlink(in_folder("l.db-wal"));
+  unlink(in_folder("l.db-shm"));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "0");
+  os_ledger_free(ledger);
+}
+
 static void test_memory(void **state) {
   (void)state;
   struct os_ledger *ledger = NULL;
@@ -193,7 +279,69 @@ static void test_memory(void **state) {
   assert_true(os_ledger_job_alive(ledger, job));
   assert_ok(os_ledger_sweep(ledger, &test_error));
   assert_string_equal(ask(ledger, "SELECT status FROM job"), "running");
+  assert_ok(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error));
+  assert_ok(os_ledger_open(ledger, true, &test_error)); /* the same: there is no file to look after */
+  assert_string_equal(ask(ledger, "SELECT status FROM job"), "success");
   os_ledger_free(ledger);
+}
+
+/* ---- a host that forbids something --------------------------------------------------------------------- */
+
+static struct {
+  int action, answer;
+  const char *word;
+} forbidden;
+
+static int forbid(void *ctx, int action, const char *a, const char *b, const char *c, const char *d) {
+  (void)ctx, (void)b, (void)c, (void)d;
+  bool meant =
+      action == forbidden.action && (forbidden.word == NULL || (a && strcmp(a, forbidden.word) == 0));
+  return meant ? forbidden.answer : SQLITE_OK;
+}
+
+static int on_each_connection(sqlite3 *db, char **error, const struct sqlite3_api_routines *api) {
+  (void)error, (void)api;
+  return sqlite3_set_authorizer(db, forbid, NULL);
+}
+
+/* SQLite may be built without a pragma, or its host may say no (sqlite3_auto_extension). What cannot be looked at or
+** made ready is not used, and is not half open. */
+static void test_statements_that_are_forbidden(void **state) {
+  (void)state;
+  static const struct {
+    int action, answer;
+    const char *word, *says;
+    bool old; /* a ledger of an older version is there */
+  } cases[] = {
+      {SQLITE_SELECT, SQLITE_DENY, NULL, "not authorized", false},
+      {SQLITE_PRAGMA, SQLITE_DENY, "application_id", "not authorized", false},
+      {SQLITE_PRAGMA, SQLITE_IGNORE, "user_version", "is damaged", false},
+      {SQLITE_TRANSACTION, SQLITE_DENY, "BEGIN", "preparing the ledger", false},
+      {SQLITE_TRANSACTION, SQLITE_DENY, "COMMIT", "preparing the ledger", true},
+      {SQLITE_CREATE_TABLE, SQLITE_DENY, "step", "preparing the ledger", true},
+      {SQLITE_PRAGMA, SQLITE_DENY, "synchronous", "not authorized", true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct os_ledger *ledger = NULL;
+    char name[16];
+    snprintf(name, sizeof name, "l%zu.db", i);
+    if (cases[i].old) {
+      assert_ok(try_open(name, true));
+      run_sql(name, "DROP TABLE step; ALTER TABLE failure DROP COLUMN sqs_sent_at; PRAGMA user_version = 2");
+    }
+    forbidden.action = cases[i].action, forbidden.answer = cases[i].answer, forbidden.word = cases[i].word;
+    assert_ok(os_ledger_new(&ledger, NULL, false, in_folder(name), &test_error));
+    sqlite3_auto_extension((void (*)(void))on_each_connection);
+    int rc = os_ledger_open(ledger, true, &test_error);
+    sqlite3_reset_auto_extension();
+    if (rc != OS_ERR_LEDGER || os_ledger_db(ledger) != NULL)
+      fail_msg("case %zu: %d %s", i, rc, test_error.text);
+    assert_error_has(cases[i].says);
+    assert_ok(os_ledger_open(ledger, true, &test_error));
+    begin_job(ledger, "bulk_load", NULL);
+    assert_string_equal(ask(ledger, "SELECT count(*) FROM step"), "0");
+    os_ledger_free(ledger);
+  }
 }
 
 /* What a file brings along is not trusted: a trigger in it does not run. */
@@ -271,10 +419,14 @@ int main(void) {
       TEST(test_newer_is_refused),
       TEST(test_upgrade_that_fails_changes_nothing),
       TEST(test_read_only),
+      TEST(test_read_only_file),
+      TEST(test_read_only_and_more),
       TEST(test_read_only_folder),
       TEST(test_disk_full),
       TEST(test_deleted_while_open),
+      TEST(test_replaced_while_open),
       TEST(test_memory),
+      TEST(test_statements_that_are_forbidden),
       TEST(test_hostile_schema),
       TEST(test_processes_at_once),
       TEST(test_durable_writes),
