@@ -101,6 +101,37 @@ static void test_bounds(void **state) {
   os_ledger_free(ledger);
 }
 
+/* What a file may hold although we do not write it: a number that JSON has no word for, an empty blob. */
+static void test_values_as_they_may_be(void **state) {
+  (void)state;
+  static char large[OS_FACTS_TEXT + 100];
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "bulk_load", NULL), id;
+  struct os_job_file file = {.job = job, .file = "f", .status = "running"};
+  assert_ok(os_ledger_file_add(ledger, &file, &id, &test_error));
+  ask(ledger, "UPDATE job_file SET seconds = 9e999");
+  memset(large, 'x', sizeof large - 1);
+  struct os_failure failure = {.job = job,
+                               .index_name = "i",
+                               .line = -1,
+                               .byte_offset = -1,
+                               .error_reason = large,
+                               .document = "{\"a\":1}",
+                               .document_len = -1,
+                               .raw = "",
+                               .raw_len = 0};
+  assert_ok(os_ledger_failure_put(ledger, &failure, &test_error));
+  json_t *facts = facts_of(ledger, job);
+  const json_t *its_file = json_array_get(json_object_get(facts, "files"), 0);
+  const json_t *example = json_array_get(json_object_get(facts, "examples"), 0);
+  assert_true(json_is_null(json_object_get(its_file, "seconds")));
+  assert_string_equal(os_json_string(example, "raw", "?"), "");
+  assert_string_equal(os_json_string(example, "document", "?"), "{\"a\":1}");
+  assert_int_equal(strlen(os_json_string(example, "error_reason", "")), OS_FACTS_TEXT);
+  json_decref(facts);
+  os_ledger_free(ledger);
+}
+
 static void test_no_such_job(void **state) {
   (void)state;
   json_t *facts = NULL;
@@ -115,6 +146,7 @@ static void test_no_such_job(void **state) {
 
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
-  const struct CMUnitTest tests[] = {TEST(test_all_that_is_known), TEST(test_bounds), TEST(test_no_such_job)};
+  const struct CMUnitTest tests[] = {TEST(test_all_that_is_known), TEST(test_bounds),
+                                     TEST(test_values_as_they_may_be), TEST(test_no_such_job)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

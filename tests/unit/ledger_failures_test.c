@@ -2,17 +2,19 @@
 #include "ledger_support.h"
 
 static struct os_ledger *ledger;
-static sqlite3 *user; /* another connection, as the user's, in UTF-16 */
+static sqlite3 *user;  /* another connection, as the user's, in UTF-16 */
+static sqlite3 *plain; /* one in UTF-8 */
 
 static int setup(void **state) {
   if (folder_setup(state) != 0) return -1;
   ledger = open_ledger("l.db");
-  return sqlite3_open(":memory:", &user) != SQLITE_OK ||
+  return sqlite3_open(":memory:", &user) != SQLITE_OK || sqlite3_open(":memory:", &plain) != SQLITE_OK ||
          sqlite3_exec(user, "PRAGMA encoding = 'UTF-16'; CREATE TABLE t(x)", NULL, NULL, NULL) != SQLITE_OK;
 }
 
 static int teardown(void **state) {
   sqlite3_close(user);
+  sqlite3_close(plain);
   os_ledger_free(ledger);
   return folder_teardown(state);
 }
@@ -107,18 +109,22 @@ static void test_raw_bytes(void **state) {
   assert_string_equal(ask(ledger, "SELECT attempts||'|'||(document IS NULL) FROM failure"), "6|1");
 }
 
-/* Changes a column of row 1 to the value of an SQL expression, evaluated on the user's connection. */
-static int change(const char *column, const char *expression) {
+/* Changes a column of row 1 to the value of an SQL expression, evaluated on that connection. */
+static int change_from(sqlite3 *db, const char *column, const char *expression) {
   char sql[256];
   sqlite3_stmt *stmt = NULL;
   snprintf(sql, sizeof sql, "SELECT %s", expression);
-  assert_int_equal(sqlite3_prepare_v2(user, sql, -1, &stmt, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
   assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
   sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(stmt, 0));
   int rc = os_ledger_failure_update(ledger, 1, column, value, &test_error);
   sqlite3_value_free(value);
   sqlite3_finalize(stmt);
   return rc;
+}
+
+static int change(const char *column, const char *expression) {
+  return change_from(user, column, expression);
 }
 
 static void test_repairs(void **state) {
@@ -140,6 +146,12 @@ static void test_repairs(void **state) {
       {"raw", "5", "raw must be text or a blob"},
       {"doc_id", "''", "1 to 512"},
       {"doc_id", "printf('%0513d', 1)", "1 to 512"},
+      {"doc_id", "7", "1 to 512"},
+      {"doc_id", "'a' || char(0) || 'b'", "1 to 512"},
+      {"resolved_at", "2026", "ISO-8601"},
+      {"sqs_sent_at", "x'32303236'", "ISO-8601"},
+      {"superseded", "'1'", "0 or 1"},
+      {"superseded", "NULL", "0 or 1"},
       {"resolved_at", "'yesterday'", "ISO-8601"},
       {"resolved_by", "'me'", "job number"},
       {"superseded", "2", "0 or 1"},
@@ -167,6 +179,44 @@ static void test_repairs(void **state) {
   assert_string_equal(ask(ledger, "SELECT doc_id||resolved_at||resolved_by||superseded FROM failure"),
                       "short2026-02-03T04:05:06Z31");
   assert_ok(change("resolved_at", "NULL"));
+  assert_ok(change("resolved_by", "NULL"));
+  assert_ok(change("superseded", "0"));
+  assert_ok(change("doc_id", "NULL"));
+  assert_ok(change("raw", "x''"));
+  assert_string_equal(
+      ask(ledger,
+          "SELECT (doc_id IS NULL)||(resolved_at IS NULL)||(resolved_by IS NULL)||superseded||typeof(raw)"
+          "||length(raw) FROM failure"),
+      "1110text0");
+  assert_fails(change_from(plain, "doc_id", "CAST(x'41ff' AS TEXT)"), OS_ERR_ARGUMENT, "1 to 512");
+  assert_ok(change_from(plain, "doc_id", "'h\xC3\xA9'"));
+  assert_string_equal(ask(ledger, "SELECT doc_id FROM failure"), "h\xC3\xA9");
+}
+
+/* A record that SQLite cannot hold is refused as a whole, and what had its place stays. */
+static void test_longer_than_sqlite_takes(void **state) {
+  (void)state;
+  char large[2001] = "";
+  memset(large, 'x', sizeof large - 1);
+  put(1, "a.csv", 10, "first");
+  int before = sqlite3_limit(os_ledger_db(ledger), SQLITE_LIMIT_LENGTH, 1000);
+  for (int i = 0; i < 3; i++) {
+    struct os_failure failure = {.job = 1,
+                                 .index_name = "products",
+                                 .file = "a.csv",
+                                 .byte_offset = 10,
+                                 .error_type = i == 0 ? large : "t",
+                                 .document = i == 1 ? large : "{}",
+                                 .document_len = -1,
+                                 .raw = i == 2 ? large : "r",
+                                 .raw_len = -1};
+    assert_fails(os_ledger_failure_put(ledger, &failure, &test_error), OS_ERR_LEDGER, "too long");
+  }
+  assert_fails(change("raw", "printf('%02000d', 1)"), OS_ERR_LEDGER, "too long");
+  sqlite3_limit(os_ledger_db(ledger), SQLITE_LIMIT_LENGTH, before);
+  assert_string_equal(ask(ledger, "SELECT count(*)||error_reason||document||raw FROM failure"),
+                      "1first{\"a\":1}1,2");
+  assert_ok(change("raw", "printf('%02000d', 1)"));
 }
 
 static void test_sent_again(void **state) {
@@ -212,8 +262,9 @@ static void test_prune(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_once_by_place), TEST(test_accepted_later), TEST(test_raw_bytes),
-      TEST(test_repairs),       TEST(test_sent_again),     TEST(test_prune),
+      TEST(test_once_by_place), TEST(test_accepted_later),           TEST(test_raw_bytes),
+      TEST(test_repairs),       TEST(test_longer_than_sqlite_takes), TEST(test_sent_again),
+      TEST(test_prune),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,6 +101,16 @@ static struct os_file_past planned(const char *name, const char *fingerprint) {
   return found;
 }
 
+/* A file that could not be read has none. */
+static void test_past_without_a_fingerprint(void **state) {
+  (void)state;
+  load("a.csv", NULL, "failed", 0, "failed");
+  struct os_file_past found = past("u1", "a.csv");
+  assert_true(found.found);
+  assert_string_equal(found.status, "failed");
+  assert_string_equal(found.fingerprint, "");
+}
+
 static void test_planned_by_a_load_that_died(void **state) {
   (void)state;
   assert_false(planned("a.csv", "1000:aa").found);
@@ -251,6 +261,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_nothing_yet),
       TEST(test_past_of_a_file),
+      TEST(test_past_without_a_fingerprint),
       TEST(test_planned_by_a_load_that_died),
       TEST(test_planned_by_a_load_that_lives),
       TEST(test_own_running_job_is_no_past),

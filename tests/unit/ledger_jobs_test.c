@@ -75,6 +75,9 @@ static void test_rehearsals_are_marked(void **state) {
       {"{\"path\":\"dry_run\",\"options\":{\"dry_run\":true}}", "1"},
       {"[\"p\",\"i\",{\"dry_run\":true}]", "1"},
       {"{\"options\":{\"dry_run\":false}}", "0"},
+      {"[\"p\",[1,2],{\"dry_run\":\"true\"}]", "0"},
+      {"{\"a\":{\"b\":{\"dry_run\":true}}}", "1"},
+      {"{\"a\":{\"b\":{\"c\":{\"d\":{\"dry_run\":true}}}}}", "0"}, /* a document, not an option */
       {"not JSON", "0"},
   };
   struct os_ledger *ledger = open_ledger("l.db");
@@ -118,6 +121,117 @@ static void test_asking_a_job(void **state) {
   assert_int_equal(os_ledger_job_ask(other, parent, "explode", &test_error), OS_ERR_INTERNAL);
   os_ledger_free(other);
   os_ledger_free(runner);
+}
+
+/* The cluster does the work of some, and cannot wait. */
+static void test_pause_where_there_is_none(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "reindex", NULL);
+  char word[16];
+  assert_fails(os_ledger_job_ask(ledger, job, "pause", &test_error), OS_ERR_ARGUMENT,
+               "(reindex) cannot pause");
+  assert_error_has("os_cancel(1)");
+  assert_ok(os_ledger_job_control(ledger, job, word, &test_error));
+  assert_string_equal(word, "");
+  assert_ok(os_ledger_job_ask(ledger, job, "cancel", &test_error));
+  os_ledger_free(ledger);
+}
+
+/* Its process has said in the lock file that it ended, and its row could not be written: it is not told anything. */
+static void test_ended_in_the_lock_file_alone(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db"), *other = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
+  os_ledger_abandon(ledger); /* as if this process had died */
+  int fd = open(in_folder("l.db-jobs"), O_RDWR);
+  assert_int_equal(pwrite(fd, "\1", 1, job), 1);
+  assert_fails(os_ledger_job_ask(other, job, "cancel", &test_error), OS_ERR_ARGUMENT,
+               "it has ended (running)");
+  assert_false(os_ledger_job_alive(other, job));
+  assert_int_equal(ftruncate(fd, 0), 0); /* nothing is said: it has died */
+  assert_fails(os_ledger_job_ask(other, job, "cancel", &test_error), OS_ERR_ARGUMENT, "has died");
+  close(fd);
+  os_ledger_free(other);
+  os_ledger_free(ledger);
+}
+
+/* Nobody can hold a byte of a file that is not there, nor run a job of a ledger in memory but ourselves. */
+static void test_dead_without_a_lock_file(void **state) {
+  (void)state;
+  static const char died[] =
+      "INSERT INTO job(job, kind, status, locked, started_at, updated_at, host, pid, version)"
+      " SELECT 77, 'x', 'running', 1, 't', 't', host, 1, 'v' FROM job";
+  for (int i = 0; i < 2; i++) {
+    struct os_ledger *ledger = NULL, *owner = NULL;
+    assert_ok(os_ledger_new(&ledger, NULL, false, i ? ":memory:" : in_folder("l.db"), &test_error));
+    assert_ok(os_ledger_open(ledger, true, &test_error));
+    owner = i ? ledger : open_ledger("l.db");
+    begin_job(owner, "bulk_load", NULL);
+    ask(ledger, died);
+    unlink(in_folder("l.db-jobs"));
+    assert_false(os_ledger_job_alive(ledger, 77));
+    assert_ok(os_ledger_sweep(ledger, &test_error));
+    assert_string_equal(status_of(ledger, 77), "interrupted");
+    if (owner != ledger) os_ledger_free(owner);
+    os_ledger_free(ledger);
+  }
+}
+
+/* What a ledger of somebody else's may say: a job without a host, or whose heartbeat is no time, does not live. */
+static void test_shown_from_odd_rows(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  assert_string_equal(ask(ledger, "SELECT os_job_shown('running', 9, 1, NULL, NULL)"), "interrupted");
+  assert_string_equal(ask(ledger, "SELECT os_job_shown('running', 9, 0, 'elsewhere', 'soon')"),
+                      "interrupted");
+  assert_string_equal(ask(ledger, "SELECT os_job_shown('running', 9, 0, NULL, '2999-01-01T00:00:00Z')"),
+                      "running");
+  assert_string_equal(ask(ledger, "SELECT os_job_shown(NULL, 9, 1, NULL, NULL)"), "NULL");
+  assert_string_equal(ask(ledger, "SELECT os_job_shown('failed', 9, 1, NULL, NULL)"), "failed");
+  os_ledger_free(ledger);
+}
+
+static int no_deletion(void *ctx, int action, const char *a, const char *b, const char *c, const char *d) {
+  (void)ctx, (void)a, (void)b, (void)c, (void)d;
+  return action == SQLITE_DELETE ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* The number is taken, and its row cannot be taken back: nothing of the job is left. */
+static void test_number_that_cannot_be_given_back(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+  int64_t job = 7;
+  int fd = open(in_folder("l.db-jobs"), O_RDWR);
+  assert_int_equal(fcntl(fd, F_OFD_SETLK, &all), 0);
+  sqlite3_set_authorizer(os_ledger_db(ledger), no_deletion, NULL);
+  assert_fails(os_ledger_job_begin(ledger, &(struct os_job_begin){.kind = "x"}, &job, &test_error),
+               OS_ERR_LEDGER, "not authorized");
+  sqlite3_set_authorizer(os_ledger_db(ledger), NULL, NULL);
+  assert_int_equal(job, 0);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "0");
+  close(fd);
+  assert_int_equal(begin_job(ledger, "bulk_load", NULL), 1);
+  os_ledger_free(ledger);
+}
+
+/* Somebody deleted the row of a job that runs. */
+static void test_row_that_vanished(void **state) {
+  (void)state;
+  struct os_ledger *ledger = open_ledger("l.db");
+  struct os_job_figures figures = {.count_before = -1, .count_after = -1};
+  int64_t job = begin_job(ledger, "bulk_load", NULL), other = begin_job(ledger, "bulk_load", NULL);
+  ask(ledger, "DELETE FROM job WHERE job = 1");
+  assert_fails(os_ledger_job_progress(ledger, job, &figures, &test_error), OS_ERR_NOT_FOUND, "no job 1");
+  assert_fails(os_ledger_job_finish(ledger, job, "success", &figures, NULL, NULL, &test_error),
+               OS_ERR_NOT_FOUND, "no job 1");
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job_sample"), "0");
+  os_ledger_abandon(ledger);
+  /* the end of one that is not held any more is written all the same, without a sample */
+  assert_ok(os_ledger_job_finish(ledger, other, "success", &figures, NULL, NULL, &test_error));
+  assert_string_equal(ask(ledger, "SELECT status || (SELECT count(*) FROM job_sample) FROM job"), "success0");
+  os_ledger_free(ledger);
 }
 
 static void test_closing_interrupts(void **state) {
@@ -339,12 +453,24 @@ static void test_what_a_job_began(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
   const struct CMUnitTest tests[] = {
-      TEST(test_life_of_a_job),         TEST(test_status_must_be_a_final_one),
-      TEST(test_rehearsals_are_marked), TEST(test_asking_a_job),
-      TEST(test_closing_interrupts),    TEST(test_beginning_fails_beside_a_running_job),
-      TEST(test_killed_process),        TEST(test_heartbeat_of_another_host),
-      TEST(test_forked_child_abandons), TEST(test_byte_held_by_a_deleted_ledger),
-      TEST(test_without_a_lock_file),   TEST(test_what_a_job_began),
+      TEST(test_life_of_a_job),
+      TEST(test_status_must_be_a_final_one),
+      TEST(test_rehearsals_are_marked),
+      TEST(test_asking_a_job),
+      TEST(test_pause_where_there_is_none),
+      TEST(test_ended_in_the_lock_file_alone),
+      TEST(test_dead_without_a_lock_file),
+      TEST(test_shown_from_odd_rows),
+      TEST(test_number_that_cannot_be_given_back),
+      TEST(test_row_that_vanished),
+      TEST(test_closing_interrupts),
+      TEST(test_beginning_fails_beside_a_running_job),
+      TEST(test_killed_process),
+      TEST(test_heartbeat_of_another_host),
+      TEST(test_forked_child_abandons),
+      TEST(test_byte_held_by_a_deleted_ledger),
+      TEST(test_without_a_lock_file),
+      TEST(test_what_a_job_began),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,45 @@ static void test_cut_when_it_was_sent(void **state) {
                       "no number (row 55 has all of it)11");
 }
 
+/* What SQLite cannot hold is not kept in part. */
+static void test_longer_than_sqlite_takes(void **state) {
+  (void)state;
+  char large[2001] = "";
+  memset(large, 'x', sizeof large - 1);
+  struct os_letter_origin origin = {.job = 9, .file = "a.csv", .source = "q", .timestamp = "t"};
+  bool added;
+  int before = sqlite3_limit(os_ledger_db(ledger), SQLITE_LIMIT_LENGTH, 1000);
+  for (int i = 0; i < 3; i++) {
+    struct os_letter letter = letter_of(i == 0 ? large : "1,2", "2026-11-20T11:00:00.000Z");
+    if (i > 0) letter.byte_offset = -1; /* it is not looked for by its bytes */
+    if (i == 1) letter.document = large, letter.document_len = 2000;
+    if (i == 2) letter.raw = large, letter.raw_len = 2000;
+    assert_fails(os_ledger_letter_keep(ledger, &origin, &letter, &added, &test_error), OS_ERR_LEDGER,
+                 "too long");
+  }
+  sqlite3_limit(os_ledger_db(ledger), SQLITE_LIMIT_LENGTH, before);
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM failure"), "0");
+}
+
+/* A record that could not be built has no document; of one that the cluster lost there is no raw. */
+static void test_without_bytes(void **state) {
+  (void)state;
+  refuse(1, "a.csv", 10, NULL, 0);
+  refuse(1, "a.csv", 20, "", 0);
+  change("UPDATE failure SET raw = x'' WHERE id = 2");
+  struct seen seen = {.limit = 8};
+  struct os_letter_place place = {.first = 1, .job = 1, .file = (char *)"a.csv"};
+  assert_ok(os_ledger_letters_each(ledger, &place, see, &seen, &test_error));
+  assert_string_equal(seen.text, "1:-:0:1 2::0:0 ");
+  struct os_letter letter = letter_of("", "2026-11-20T11:00:00.000Z");
+  letter.raw = NULL;
+  letter.document = NULL;
+  assert_true(keep("b.csv", &letter));
+  assert_false(keep("b.csv", &letter));
+  assert_string_equal(
+      ask(ledger, "SELECT (raw IS NULL)||(document IS NULL) FROM failure WHERE file = 'b.csv'"), "11");
+}
+
 static void test_from_version_3(void **state) {
   (void)state;
   refuse(1, "a.csv", 10, "one", 3);
@@ -265,6 +304,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_known_again, setup, teardown),
       cmocka_unit_test_setup_teardown(test_another_at_this_place, setup, teardown),
       cmocka_unit_test_setup_teardown(test_cut_when_it_was_sent, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_longer_than_sqlite_takes, setup, teardown),
+      cmocka_unit_test_setup_teardown(test_without_bytes, setup, teardown),
       cmocka_unit_test_setup_teardown(test_from_version_3, setup, teardown),
       cmocka_unit_test_setup_teardown(test_no_memory, setup, teardown),
   };

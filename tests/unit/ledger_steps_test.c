@@ -67,6 +67,20 @@ static void test_going_on(void **state) {
   os_ledger_free(ledger);
 }
 
+/* Who wants the state alone gets it. */
+static void test_state_alone(void **state) {
+  (void)state;
+  char word[16] = "?";
+  struct os_ledger *ledger = open_ledger("l.db");
+  int64_t job = begin_job(ledger, "refresh_data", NULL);
+  assert_ok(os_ledger_step_get(ledger, job, "", "copy", word, NULL, &test_error));
+  assert_string_equal(word, "");
+  put(ledger, job, "", "copy", "begun", "{}");
+  assert_ok(os_ledger_step_get(ledger, job, "", "copy", word, NULL, &test_error));
+  assert_string_equal(word, "begun");
+  os_ledger_free(ledger);
+}
+
 static double unseen_at(struct os_ledger *ledger, int64_t job, const char *index) {
   double when = -1;
   assert_ok(os_ledger_unseen_at(ledger, job, index, &when, &test_error));
@@ -145,6 +159,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_course_of_a_step, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_going_on, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_state_alone, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_unseen, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_done_once, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_forgotten_with_the_job, folder_setup, folder_teardown),

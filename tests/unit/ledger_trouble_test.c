@@ -37,8 +37,12 @@ static void test_words_for_each_code(void **state) {
       {SQLITE_MISUSE, "(SQLite code 21)", ""},
   };
   (void)state;
-  struct os_ledger *ledger = open_ledger("l.db");
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+  struct os_ledger *ledger = NULL;
+  assert_ok(os_ledger_new(&ledger, NULL, false, in_folder("l.db"), &test_error));
+  size_t count = sizeof cases / sizeof *cases;
+  for (size_t n = 0; n < 2 * count; n++) { /* before and after it is open */
+    size_t i = n % count;
+    if (n == count) assert_ok(os_ledger_open(ledger, true, &test_error));
     os_error_clear(&test_error);
     int rc = os_ledger_fail(ledger, cases[i].rc, "trying it", &test_error);
     assert_int_equal(rc, cases[i].rc == SQLITE_NOMEM ? OS_ERR_NOMEM : OS_ERR_LEDGER);
@@ -47,8 +51,15 @@ static void test_words_for_each_code(void **state) {
     assert_non_null(strstr(test_error.advice, cases[i].advice));
     if (rc == OS_ERR_LEDGER) assert_error_has("trying it: ");
   }
-  os_ledger_advise_open(EMFILE, &test_error);
-  assert_error_has("ulimit -n");
+  static const int too_many[] = {EMFILE, ENFILE};
+  for (int i = 0; i < 2; i++) {
+    os_error_clear(&test_error);
+    os_ledger_advise_open(too_many[i], &test_error);
+    assert_error_has("ulimit -n");
+  }
+  /* a mistake of ours in the list of types */
+  assert_fails(os_ledger_run(ledger, "SELECT ?1", "trying it", &test_error, "x", 1), OS_ERR_LEDGER,
+               "(SQLite code 21)");
   os_ledger_free(ledger);
 }
 
