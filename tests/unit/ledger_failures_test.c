@@ -231,6 +231,7 @@ static void test_sent_again(void **state) {
   assert_int_equal(os_ledger_failure_delete(ledger, 1, &test_error), OS_ERR_NOT_FOUND);
   assert_error_has("id 1");
   assert_int_equal(os_ledger_failure_resolve(ledger, 1, 4, true, &test_error), OS_ERR_NOT_FOUND);
+  assert_int_equal(change("raw", "'3,4'"), OS_ERR_NOT_FOUND);
   assert_int_equal(os_ledger_failure_again(ledger, 1, 4, NULL, NULL, &test_error), OS_ERR_NOT_FOUND);
 }
 

@@ -231,12 +231,42 @@ static void test_grandchildren(void **state) {
   assert_string_equal(jobs_in_file(), "2 ok");
 }
 
+/* Of three generations the second has no use for the ledger, and hands on what it inherited. */
+static void test_child_that_opens_nothing(void **state) {
+  (void)state;
+  snprintf(path, sizeof path, "%s", in_folder("l.db"));
+  shared = open_ledger("l.db");
+  finish_job(shared, begin_job(shared, "parent", "{}"));
+  pid_t child = plain_fork();
+  assert_true(child >= 0);
+  if (child == 0) {
+    os_ledger_abandon(shared);
+    pid_t grandchild = plain_fork();
+    if (grandchild == 0) {
+      struct os_ledger *ledger = open_orend_child(2);
+      one_job_orend_child(ledger, 3);
+      os_ledger_free(ledger);
+      end_child(0);
+    }
+    int status = 1;
+    if (waitpid(grandchild, &status, 0) != grandchild) end_child(4);
+    end_child(WEXITSTATUS(status));
+  }
+  int status = 0;
+  assert_int_equal(waitpid(child, &status, 0), child);
+  assert_int_equal(status, 0);
+  finish_job(shared, begin_job(shared, "parent", "{}"));
+  os_ledger_free(shared);
+  assert_string_equal(jobs_in_file(), "3 ok");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_parent_closes_first, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_forks_while_another_thread_writes, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_child_frees_what_it_inherited, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_fork_beside_a_lock_of_sqlite, folder_setup, folder_teardown),
+      cmocka_unit_test_setup_teardown(test_child_that_opens_nothing, folder_setup, folder_teardown),
       cmocka_unit_test_setup_teardown(test_grandchildren, folder_setup, folder_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

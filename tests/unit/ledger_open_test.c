@@ -247,7 +247,7 @@ static void test_deleted_while_open(void **state) {
   os_ledger_free(ledger);
 }
 
-/* Another file has its name now; but a transaction ends in the file it began in. */
+/* Another file has its name now; but a transaction, and a job, ends in the file it began in. */
 static void test_replaced_while_open(void **state) {
   (void)state;
   make_one_job();
@@ -256,10 +256,18 @@ static void test_replaced_while_open(void **state) {
   sqlite3 *first = os_ledger_db(ledger);
   assert_ok(os_ledger_open(ledger, false, &test_error));
   assert_ptr_equal(os_ledger_db(ledger), first);
+  int64_t job = begin_job(ledger, "bulk_load", NULL);
   assert_ok(os_ledger_begin(ledger, &test_error));
   assert_int_equal(rename(in_folder("other.db"), in_folder("l.db")), 0);
   assert_ok(os_ledger_open(ledger, true, &test_error));
-  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "1");
+  assert_ptr_equal(os_ledger_db(ledger), first);
+  assert_ok(os_ledger_commit(ledger, &test_error));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  assert_string_equal(ask(ledger, "SELECT count(*) FROM job"), "2");
+  assert_ok(os_ledger_job_finish(ledger, job, "success", NULL, NULL, NULL, &test_error));
+  assert_ok(os_ledger_begin(ledger, &test_error));
+  assert_ok(os_ledger_open(ledger, true, &test_error));
+  assert_ptr_equal(os_ledger_db(ledger), first);
   assert_ok(os_ledger_commit(ledger, &test_error));
   unlink(in_folder("l.db-wal"));
   unlink(in_folder("l.db-shm"));
