@@ -13,8 +13,10 @@ enum memory { SQLITES, OURS, JANSSONS, MEMORIES };
 
 static sqlite3_mem_methods usual;
 static long sqlite_left = -1, jansson_left = -1;
+static bool for_good; /* not one, but all that follow */
 
 static bool refuses(long *left) {
+  if (for_good && *left == 0) return true;
   return *left >= 0 && (*left)-- == 0;
 }
 
@@ -370,6 +372,28 @@ static void test_sqlite_has_no_memory(void **state) {
       fail_msg("%s takes no memory of SQLite's", calls[i].name);
 }
 
+/* Not even what was begun can be compiled an end for. With memory back nothing is left of it. */
+static void test_sqlite_has_no_memory_any_more(void **state) {
+  (void)state;
+  for (size_t i = 0; i < CALLS; i++) {
+    for (int n = 0; n < 90; n++) {
+      fresh();
+      sqlite_left = n;
+      for_good = true;
+      int rc = calls[i].run();
+      for_good = false;
+      bool refused = sqlite_left == 0;
+      sqlite_left = -1;
+      if (rc != OS_OK && (rc != OS_ERR_NOMEM || !refused))
+        fail_msg("%s after %d: %d %s", calls[i].name, n, rc, test_error.text);
+      if (!sqlite3_get_autocommit(os_ledger_db(ledger)))
+        fail_msg("%s after %d: still open", calls[i].name, n);
+      if (rc != OS_OK && (rc = calls[i].run()) != OS_OK)
+        fail_msg("%s again after %d: %d %s", calls[i].name, n, rc, test_error.text);
+    }
+  }
+}
+
 static void test_we_have_no_memory(void **state) {
   (void)state;
   for (size_t i = 0; i < CALLS; i++)
@@ -486,6 +510,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(test_sqlite_has_no_memory),
+      TEST(test_sqlite_has_no_memory_any_more),
       TEST(test_we_have_no_memory),
       TEST(test_jansson_has_no_memory),
       TEST(test_opening_without_memory),
