@@ -345,7 +345,7 @@ enum { CALLS = sizeof calls / sizeof calls[0] };
 ** cannot keep a string of what it reads, takes it for a fault of the text. */
 static long each_allocation_fails(const struct call *call, enum memory memory) {
   long n, failed = 0;
-  for (n = 0; n < 5000; n += n < 250 ? 1 : 7) { /* the many behind are those of long statements and of rows */
+  for (n = 0; n < 5000; n += n < 750 ? 1 : 7) { /* the many behind are those of long statements and of rows */
     fresh();
     fail_after(memory, n);
     int rc = call->run();
