@@ -26,11 +26,12 @@ struct model_item {
 /* What becomes of a whole request. A status (400 …) is answered without doing the work; with DONE added,
 ** after it.
 */
-enum { PLAY = 0, CUT_BEFORE, CUT_AFTER, CUT_INSIDE, ONE_TOO_FEW, A_PAGE, SLOW, DONE = 1000 };
+enum { PLAY = 0, CUT_BEFORE, CUT_AFTER, CUT_INSIDE, ONE_TOO_FEW, A_PAGE, DONE = 1000, LATE = 10000 };
+enum { LATE_MS = 400 }; /* LATE added: whatever is done is done at once, the answer comes so late */
 
 struct refused_item { /* what an item is told instead of being done */
   int status;
-  const char *type, *reason;
+  const char *type, *reason; /* type NULL: no error; then reason, if any, is the result */
 };
 
 struct bulk_model {
@@ -47,7 +48,9 @@ struct bulk_model {
   /* the script, under lock; NULL: everything goes well */
   int (*whole)(struct bulk_model *model, int number, const char *body, size_t len);
   const struct refused_item *(*item)(struct bulk_model *model, const struct model_item *item);
-  const char *reason; /* of a refused request; NULL: one that says nothing */
+  const char *type, *reason; /* of a refused request; NULL: some that say nothing */
+  char target[300];          /* what the last request asked for */
+  int compressed;            /* requests */
   void *ctx;
 };
 
@@ -95,8 +98,10 @@ static inline void model_answer_item(struct bulk_model *model, struct model_item
   int status = refused ? refused->status : model_write(model, item);
   if (status == 409 && !refused) refused = &conflict;
   os_buf_printf(out, "{\"%s\":{\"_index\":\"i\",\"_id\":\"x\",\"status\":%d", item->op, status);
-  if (refused)
+  if (refused && refused->type)
     os_buf_printf(out, ",\"error\":{\"type\":\"%s\",\"reason\":\"%s\"}", refused->type, refused->reason);
+  else if (refused)
+    os_buf_printf(out, refused->reason ? ",\"result\":\"%s\"" : "%s", refused->reason ? refused->reason : "");
   else
     os_buf_printf(out, ",\"result\":\"%s\"", status == 201 ? "created" : "updated");
   os_buf_puts(out, "}}");
@@ -160,6 +165,8 @@ static inline void model_visit(struct visit *visit) {
       len = made;
     }
     pthread_mutex_lock(&model->lock);
+    snprintf(model->target, sizeof model->target, "%.*s", (int)strcspn(visit->head, "\r"), visit->head);
+    model->compressed += body != visit->body;
     int fate = model->whole ? model->whole(model, model->requests, body, len) : PLAY;
     int delay = model->jitter_ms ? (int)model_draw(model, (unsigned)model->jitter_ms + 1) : 0;
     model->requests++;
@@ -171,6 +178,8 @@ static inline void model_visit(struct visit *visit) {
         os_clock_sleep_ms(2);
       fate = CUT_BEFORE;
     }
+    bool late = fate >= LATE;
+    fate %= LATE;
     bool works =
         fate == PLAY || fate == CUT_AFTER || fate == CUT_INSIDE || fate == ONE_TOO_FEW || fate >= DONE;
     if (works) {
@@ -179,6 +188,7 @@ static inline void model_visit(struct visit *visit) {
       if (len > model->largest_done) model->largest_done = len;
       pthread_mutex_unlock(&model->lock);
     }
+    if (late) os_clock_sleep_ms(LATE_MS);
     if (fate == CUT_INSIDE) {
       char head[200];
       snprintf(head, sizeof head,
@@ -192,8 +202,8 @@ static inline void model_visit(struct visit *visit) {
       visit_answer(visit, 200, "", "text/html", "<html>sign in</html>");
     } else if (fate != CUT_BEFORE && fate != CUT_AFTER) {
       char answer_400[200];
-      snprintf(answer_400, sizeof answer_400, "{\"error\":{\"type\":\"x\",\"reason\":\"%s\"}}",
-               model->reason ? model->reason : "as the script says");
+      snprintf(answer_400, sizeof answer_400, "{\"error\":{\"type\":\"%s\",\"reason\":\"%s\"}}",
+               model->type ? model->type : "x", model->reason ? model->reason : "as the script says");
       visit_answer(visit, fate % DONE, "", "application/json", answer_400);
     }
     os_buf_free(&plain);

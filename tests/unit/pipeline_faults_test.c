@@ -72,7 +72,7 @@ static void failing_requests(void **state) {
 
 static int slow_at_first(struct bulk_model *m, int number, const char *body, size_t len) {
   (void)m, (void)body, (void)len;
-  return number < 2 ? SLOW : PLAY;
+  return number < 2 ? LATE + PLAY : PLAY;
 }
 
 /* A time-out says nothing about the work: it is done twice, and counts once. */
@@ -82,9 +82,12 @@ static void requests_that_time_out(void **state) {
   model_start(&model, 600);
   model.whole = slow_at_first;
   struct load *load = load_new(&model);
-  load->options.timeout = 0.15;
+  load->options.timeout = LATE_MS / 1000.0 / 3;
   load_run(load, path);
   assert_true(load->retries >= 2);
+  assert_int_equal(load->outcomes[OS_ALREADY], 200); /* of two requests */
+  assert_int_equal(load->unknown, 200);
+  assert_true(each_stored_once());
   assert_int_equal(load->outcomes[OS_CREATED] + load->outcomes[OS_ALREADY], 600);
   all_acknowledged(load);
   load_free(load);

@@ -18,6 +18,7 @@ struct kept_refusal {
   uint64_t offset, line;
   uint32_t source;
   char type[64], reason[200], doc_id[600], raw[200];
+  bool overtaken, maybe_sent;
   size_t document_len, raw_len;
 };
 
@@ -29,7 +30,7 @@ struct load {
   struct os_pipeline *pipeline;
   char url[64];
   /* what the keeper was told */
-  uint64_t outcomes[OS_OUTCOMES], records, requests, retries;
+  uint64_t outcomes[OS_OUTCOMES], records, requests, retries, unknown;
   struct os_segment segments[MOST_SEGMENTS]; /* error: not kept */
   size_t segment_count, ends;
   struct kept_refusal refusals[MOST_REFUSALS];
@@ -109,7 +110,9 @@ static inline void keep_refusal(struct load *load, const struct os_refusal *refu
                                 .line = refusal->line,
                                 .source = refusal->source,
                                 .document_len = refusal->document ? refusal->document_len : 0,
-                                .raw_len = refusal->raw_len};
+                                .raw_len = refusal->raw_len,
+                                .overtaken = refusal->overtaken,
+                                .maybe_sent = refusal->maybe_sent};
   snprintf(kept->type, sizeof kept->type, "%s", refusal->type);
   snprintf(kept->reason, sizeof kept->reason, "%s", refusal->reason);
   snprintf(kept->doc_id, sizeof kept->doc_id, "%s", refusal->doc_id ? refusal->doc_id : "");
@@ -125,6 +128,7 @@ UNUSED static void load_take(struct load *load, struct os_batch *batch) {
   }
   load->requests += batch->requests;
   load->retries += batch->retries;
+  load->unknown += batch->unknown;
   if (batch->fault.code && !load->fault.code) load->fault = batch->fault;
   for (size_t i = 0; i < batch->refusal_count; i++)
     keep_refusal(load, &batch->refusals[i]);
