@@ -136,8 +136,8 @@ static int send_parked(struct os_feeder *feeder) {
       seal(feeder, &feeder->parked);
       break;
     }
-    reap(feeder, feeder->pipeline->pushing ? 0 : 100);
-    if (feeder->pipeline->pushing && depends_on_outstanding(feeder, feeder->parked)) return OS_ERR_BUSY;
+    if (feeder->pipeline->pushing) return OS_ERR_BUSY; /* nobody else brings batches back */
+    reap(feeder, 100);
   }
   return OS_OK;
 }

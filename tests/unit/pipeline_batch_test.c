@@ -178,13 +178,13 @@ static void a_reset_batch_is_as_new(void **state) {
   assert_true(os_batch_refuse(batch, &refusal));
   batch->sequence = 5, batch->waits_for = 4, batch->outcomes[OS_REFUSED] = 1;
   batch->bytes_sent = batch->requests = batch->retries = 9;
-  batch->finished = true, batch->attempt = 3, batch->item_limit = 1, batch->byte_limit = 2;
+  batch->finished = true, batch->attempt = 3, batch->item_limit = 1;
   os_fail(&batch->fault, OS_ERR_BUSY, "busy");
   os_batch_reset(batch);
   assert_int_equal(batch->item_count + batch->segment_count + batch->refusal_count + batch->hash_count, 0);
   assert_int_equal(batch->body.len + batch->records + batch->sequence + batch->waits_for, 0);
   assert_int_equal(batch->outcomes[OS_REFUSED] + batch->bytes_sent + batch->requests + batch->retries, 0);
-  assert_int_equal(batch->item_limit + batch->byte_limit + (size_t)batch->attempt, 0);
+  assert_int_equal(batch->item_limit + (size_t)batch->attempt, 0);
   assert_int_equal(batch->fault.code, OS_OK);
   assert_false(batch->finished);
   os_batch_free(batch);
@@ -212,10 +212,11 @@ static void every_allocation_may_fail(void **state) {
   for (long n = 0; n < 200; n++) {
     os_alloc_fail_after(n, 1);
     struct os_batch *batch = os_batch_new(NULL);
-    unsigned added = 0, covered = 0, refused = 0;
+    unsigned added = 0, covered = batch && os_batch_cover(batch, 900, 0, 1, 1), refused = 0;
     for (unsigned i = 0; batch && i < 20; i++) {
       added += add_item(batch, i);
       covered += os_batch_cover(batch, i, 0, 10, 1);
+      if (i == 5) covered += os_batch_cover(batch, 901, 0, 1, 1); /* either list grows at either place */
       os_batch_note_id(batch, i);
       struct os_error *why = os_malloc(sizeof *why);
       if (why) os_error_clear(why);
