@@ -30,6 +30,11 @@ static const struct {
     {"\"status\":201", {INDEX}, false, OS_VERDICT_CREATED},
     {"\"status\":200,\"result\":\"updated\"", {INDEX}, false, OS_VERDICT_UPDATED},
     {"\"status\":200", {INDEX}, false, OS_VERDICT_UPDATED},
+    {"\"status\":200,\"result\":\"created\"", {INDEX}, false, OS_VERDICT_CREATED},
+    {"\"status\":100",
+     {INDEX},
+     false,
+     OS_VERDICT_REFUSED}, /* no server says so: not a success, in any case */
     {"\"status\":200,\"result\":\"noop\"", {UPDATE}, false, OS_VERDICT_NOOP},
     {"\"status\":201,\"result\":\"created\"", {UPDATE}, false, OS_VERDICT_CREATED},
 
@@ -76,6 +81,11 @@ static const struct {
      false,
      OS_VERDICT_REFUSED},
     {ERROR(404, "document_missing_exception", "[1]: document missing"), {UPDATE}, false, OS_VERDICT_REFUSED},
+    {ERROR(400, "illegal_argument_exception",
+           "pipeline with id [p] cannot take the field [a]"), /* it is there */
+     {INDEX},
+     false,
+     OS_VERDICT_REFUSED},
 
     /* passing, and a sign of overload */
     {ERROR(429, "rejected_execution_exception",
@@ -142,6 +152,12 @@ static const struct {
      {INDEX},
      false,
      OS_VERDICT_FAULT},
+    {ERROR(400, "illegal_argument_exception",
+           "alias [a] has more than one index associated with it [b, c], can't execute a single index op"),
+     {INDEX},
+     false,
+     OS_VERDICT_FAULT},
+    {ERROR(403, "unknown", "no"), {INDEX}, false, OS_VERDICT_FAULT},
     {ERROR(400, "illegal_argument_exception",
            "only write ops with an op_type of create are allowed in data streams"),
      {INDEX},

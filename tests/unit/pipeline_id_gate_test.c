@@ -39,6 +39,11 @@ static void escaped_and_plain_ids_are_one(void **state) {
       {"x\x7fy", "x\\u007fy"},
       {"\xdf\xbf", "\\u07ff"},
       {"\xe0\xa0\x80", "\\u0800"},
+      /* half of a pair: what stands behind it is itself */
+      {"\\ud83dA......", "\\ud83d\\u0041......"},
+      {"\\ud83d\xef\xbf\xbf", "\\ud83d\\uffff"},
+      {"\\ud83d\\n12345", "\\ud83d\\u000a12345"},
+      {"\\ue000", "\xee\x80\x80"},
   };
   for (size_t i = 0; i < sizeof same / sizeof *same; i++)
     if (hash_of(same[i][0]) != hash_of(same[i][1])) fail_msg("'%s' and '%s'", same[i][0], same[i][1]);
@@ -49,6 +54,12 @@ static void escaped_and_plain_ids_are_one(void **state) {
     for (size_t k = 0; k < i; k++)
       if (hash_of(apart[i]) == hash_of(apart[k])) fail_msg("'%s' and '%s'", apart[i], apart[k]);
   assert_true(os_gate_hash("", 0) != 0);
+}
+
+/* 0 says that there is no id; this one was found by going backwards through the hash. */
+static void no_id_hashes_to_0(void **state) {
+  (void)state;
+  assert_int_equal(hash_of("dqeuzeroSfRwaByH"), 1);
 }
 
 /* The text of a broken escape is never read behind its end (sanitizers watch). */
@@ -116,6 +127,37 @@ static void random_use(void **state) {
   os_gate_free(&gate);
 }
 
+/* At the end of the table, where runs go on at its beginning: every set of homes, released in every order. */
+static void runs_that_wrap_around(void **state) {
+  (void)state;
+  enum { HOMES = 5, FOUR = HOMES * HOMES * HOMES * HOMES };
+  struct os_batch batch;
+  struct os_id_gate gate;
+  os_gate_init(&gate);
+  os_gate_release(&gate, 7, &batch); /* nothing was ever put there */
+  for (int set = 0; set < FOUR; set++)
+    for (int order = 0; order < 24; order++) {
+      uint64_t hashes[4];
+      bool there[4] = {true, true, true, true};
+      for (int i = 0, rest = set; i < 4; i++, rest /= HOMES) { /* homes 1021, 1022, 1023, 0, 1 */
+        hashes[i] = (uint64_t)(i + 1) << 20 | (1021 + (unsigned)(rest % HOMES)) % 1024;
+        assert_true(os_gate_put(&gate, hashes[i], &batch));
+      }
+      for (int left = 4, rest = order; left; rest /= left, left--) {
+        int nth = rest % left, i = 0;
+        while (!there[i] || nth--)
+          i++;
+        os_gate_release(&gate, hashes[i], &batch);
+        there[i] = false;
+        for (i = 0; i < 4; i++)
+          if ((os_gate_find(&gate, hashes[i]) != NULL) != there[i]) fail_msg("set %d, order %d", set, order);
+      }
+      assert_int_equal(gate.count, 0);
+    }
+  assert_int_equal(gate.cap, 1024);
+  os_gate_free(&gate);
+}
+
 /* More batches than one byte could number. */
 static void many_batches(void **state) {
   (void)state;
@@ -163,7 +205,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(escaped_and_plain_ids_are_one),
       cmocka_unit_test(broken_escapes_stay_inside),
+      cmocka_unit_test(no_id_hashes_to_0),
       cmocka_unit_test(random_use),
+      cmocka_unit_test(runs_that_wrap_around),
       cmocka_unit_test(many_batches),
       cmocka_unit_test(no_memory_keeps_what_is_there),
   };
