@@ -345,8 +345,8 @@ int os_feeder_record(void *ctx, const struct os_record *record) {
                : current_batch(feeder, need, &batch);
   if (rc) return rc;
   if (options->dry_run) {
-    batch->outcomes[OS_SKIPPED]++;
     if (options->inspect && (rc = options->inspect(options->inspect_ctx, feeder->source, record))) return rc;
+    batch->outcomes[OS_SKIPPED]++;
   } else {
     if (!keep_raw(source, batch, record, &item)) return OS_ERR_NOMEM;
     rc = append_item(feeder, batch, &item, record->doc, record->doc_len);

@@ -11,7 +11,7 @@
 #include "pipeline/pipeline.h"
 #include "pipeline/source_build.h"
 
-enum { MOST_SEGMENTS = 60000, MOST_REFUSALS = 600, MOST_TAGS = 4000 };
+enum { MOST_SEGMENTS = 60000, MOST_REFUSALS = 3000, MOST_TAGS = 4000 };
 
 struct kept_refusal {
   int status;
