@@ -160,6 +160,33 @@ static void creates_sent_before(void **state) {
   model_stop(&model);
 }
 
+/* Items whose id the server chooses have no order to keep; a line without a document is the server's to refuse. */
+static void items_without_an_id(void **state) {
+  (void)state;
+  static const char action[] = "{\"index\":{}}\n";
+  static const char *const documents[] = {"{\"v\":1}", "{\"v\":2}\n", "", "\r\n", "{\"v\":3}"};
+  int busy = 0;
+  model_start(&model, 10);
+  struct load *load = start_push();
+  for (uint64_t i = 0; i < sizeof documents / sizeof *documents; i++)
+    push(load,
+         &(struct os_push){.op = OS_OP_INDEX,
+                           .action = action,
+                           .action_len = sizeof action - 1,
+                           .document = documents[i],
+                           .document_len = strlen(documents[i]),
+                           .tag = i},
+         &busy);
+  finish_push(load);
+  for (int i = 0; i < 5; i++)
+    assert_int_equal(load->settled[i], i == 2 || i == 3 ? OS_REFUSED : OS_CREATED);
+  for (size_t i = 0; i < load->refusal_count; i++)
+    assert_string_equal(load->refusals[i].doc_id, "");
+  assert_int_equal(load->refusal_count, 2);
+  load_free(load);
+  model_stop(&model);
+}
+
 /* An append that found no memory must leave nothing behind: the next one goes as if it had not been. */
 static void appends_without_memory(void **state) {
   (void)state;
@@ -315,10 +342,11 @@ static void a_pipeline_that_nobody_feeds(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_tag_is_told_once), cmocka_unit_test(pushed_updates_keep_their_order),
-      cmocka_unit_test(creates_sent_before),    cmocka_unit_test(appends_without_memory),
-      cmocka_unit_test(stopped_in_the_middle),  cmocka_unit_test(a_push_is_left_in_the_middle),
-      cmocka_unit_test(stopped_while_it_waits), cmocka_unit_test(a_pipeline_that_nobody_feeds),
+      cmocka_unit_test(every_tag_is_told_once),       cmocka_unit_test(pushed_updates_keep_their_order),
+      cmocka_unit_test(creates_sent_before),          cmocka_unit_test(items_without_an_id),
+      cmocka_unit_test(appends_without_memory),       cmocka_unit_test(stopped_in_the_middle),
+      cmocka_unit_test(a_push_is_left_in_the_middle), cmocka_unit_test(stopped_while_it_waits),
+      cmocka_unit_test(a_pipeline_that_nobody_feeds),
   };
   return cmocka_run_group_tests(tests, net_setup, net_teardown);
 }
