@@ -105,22 +105,21 @@ static int read_source(struct os_feeder *feeder, uint32_t number, struct os_stre
   if (format == OS_FORMAT_UNKNOWN) format = os_format_by_content(window->data, window->len);
   rc = os_parser_open(&parser, format, pipeline->options.parse, &start, &sink, error);
   if (rc) goto done;
-  if (damage) { /* damaged within the head: hand out what is whole, then say so */
-    size_t used;
-    if (!source->start_offset) os_parser_run(parser, window->data, window->len, false, &used, error);
-    *error = damaged;
-    rc = damage;
-    goto done;
-  }
   if (source->start_offset && source->start_offset <= window->len) {
     size_t rest = window->len - (size_t)source->start_offset;
     memmove(window->data, window->data + source->start_offset, rest);
     window->len = rest;
   } else if (source->start_offset) {
     os_buf_clear(window);
-    rc = os_stream_skip_to(stream, source->start_offset, error);
-    if (!rc) rc = os_stream_read(stream, window, OS_READ_CHUNK, &at_end, error);
-    if (rc) goto done;
+    if (!damage) damage = os_stream_skip_to(stream, source->start_offset, &damaged);
+    if (!damage) damage = os_stream_read(stream, window, OS_READ_CHUNK, &at_end, &damaged);
+  }
+  if (damage) { /* damaged so soon: hand out what is whole, then say so */
+    size_t used;
+    os_parser_run(parser, window->data, window->len, false, &used, error);
+    *error = damaged;
+    rc = damage;
+    goto done;
   }
   struct os_read_ahead *ahead = at_end ? NULL : os_read_ahead_start(stream, source);
   rc = parse_stream(parser, stream, ahead, window, at_end, error);
