@@ -133,8 +133,11 @@ int os_source_lister_take(struct os_source_lister *lister, struct os_source_list
                           const struct os_probe *wait, bool *ended, struct os_error *error) {
   pthread_mutex_lock(&lister->lock);
   int rc = wait ? wait_for_some(lister, wait, error) : OS_OK;
-  for (; !rc && most && lister->taken < lister->ready.count; most--, lister->taken++)
-    if (!os_source_list_move(list, os_source_at(&lister->ready, lister->taken))) rc = os_fail_nomem(error);
+  for (; !rc && most && lister->taken < lister->ready.count; most--)
+    if (os_source_list_move(list, os_source_at(&lister->ready, lister->taken)))
+      lister->taken++;
+    else
+      rc = os_fail_nomem(error);
   if (lister->taken == lister->ready.count) {
     os_source_list_cut(&lister->ready, 0);
     lister->taken = 0;

@@ -215,6 +215,32 @@ static void a_list_that_breaks_off(void **state) {
   assert_true(ended);
 }
 
+/* The URLs behind it are not listed any more; without memory nothing of what was found is lost. */
+static void the_first_that_breaks_off_ends_it(void **state) {
+  (void)state;
+  bool ended = false;
+  atomic_store(&held_at, 3);
+  assert_ok(build("[\"s3://many/p/\", \"s3://many/q/\"]"));
+  while (list.count < OF_A_PAGE)
+    assert_ok(os_source_lister_take(rest, &list, OF_A_PAGE, &probe, &ended, &test_error));
+  os_source_list_free(&list);
+  double until = os_clock_monotonic() + 10;
+  while (atomic_load(&asked) < 2 + 4 && os_clock_monotonic() < until) /* a page of each, and four */
+    os_clock_sleep_ms(2);
+  os_clock_sleep_ms(20);
+  os_alloc_fail_after(0, 0);
+  int rc = os_source_lister_take(rest, &list, 100, NULL, &ended, &test_error);
+  os_alloc_fail_after(-1, 0);
+  assert_int_equal(rc, OS_ERR_NOMEM);
+  assert_false(ended);
+  atomic_store(&fails_at, 3);
+  atomic_store(&held_at, -1);
+  assert_fails(take_all(100), OS_ERR_FORBIDDEN, "s3:ListBucket");
+  assert_int_equal(list.count, 2 * OF_A_PAGE); /* of three pages, the first was taken before */
+  for (size_t i = 0; i < list.count; i++)
+    assert_memory_equal(os_source_at(&list, i)->name, "p/", 2);
+}
+
 static void waiting_ends(void **state) {
   (void)state;
   bool ended = false;
@@ -261,6 +287,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_listed_at_once, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_url_that_names_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_list_that_breaks_off, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_first_that_breaks_off_ends_it, set_up, tear_down),
       cmocka_unit_test_setup_teardown(waiting_ends, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_memory, set_up, tear_down),
   };
