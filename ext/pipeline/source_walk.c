@@ -102,8 +102,7 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
 static int walk_entry(struct walk *walk, const char *folder, const char *name, const struct ancestor *above) {
   struct stat st;
   int rc = OS_OK;
-  size_t folder_len = strlen(folder);
-  char *path = os_mprintf(folder_len && folder[folder_len - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
+  char *path = os_mprintf(folder[strlen(folder) - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
   if (!path) return os_fail_nomem(walk->error);
   if (stat(path, &st) != 0) {
     /* a dangling link or a file that vanished matters only when it would have been taken */
@@ -137,13 +136,6 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
   return rc;
 }
 
-/* Where the part of `path` begins that comes after `root` and its slashes. */
-static size_t skip_root(const char *path, size_t root) {
-  while (path[root] == '/')
-    root++;
-  return root;
-}
-
 static size_t base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? (size_t)(slash - path) + 1 : 0;
@@ -154,7 +146,7 @@ static int add_path(struct walk *walk, const char *path, size_t name_at) {
   if (stat(path, &st) != 0) return fail_errno(walk, "cannot open", path);
   if (S_ISDIR(st.st_mode)) {
     size_t len = strlen(path);
-    walk->root_len = path[len - 1] == '/' ? skip_root(path, len) : len + 1;
+    walk->root_len = path[len - 1] == '/' ? len : len + 1;
     return walk_folder(walk, path, &st, NULL);
   }
   if (access(path, R_OK) != 0) return fail_errno(walk, "cannot read", path);
@@ -181,7 +173,7 @@ static int add_glob(struct walk *walk, const char *pattern) {
     if (stat(path, &st) != 0) {
       rc = fail_errno(walk, "cannot open", path);
     } else if (S_ISDIR(st.st_mode)) {
-      walk->root_len = skip_root(path, fixed);
+      walk->root_len = fixed;
       rc = walk_folder(walk, path, &st, NULL);
     } else {
       rc = add_path(walk, path, fixed);
