@@ -135,6 +135,10 @@ static void streams_and_faults(void **state) {
   assert_fails(os_fingerprint_read(&missing, &test_error), OS_ERR_IO, "missing.csv: No such file");
   struct os_source folder = {.path = test_folder, .size = 5};
   assert_fails(os_fingerprint_read(&folder, &test_error), OS_ERR_IO, "Is a directory");
+  folder.size = 30 * EDGE;
+  assert_fails(os_fingerprint_read(&folder, &test_error), OS_ERR_IO, "Is a directory");
+  folder.size = 2 * EDGE + 5;
+  assert_fails(os_fingerprint_read(&folder, &test_error), OS_ERR_IO, "Is a directory");
   write_text(in_folder("short.csv"), "abc");
   struct os_source shrunk = source_of(in_folder("short.csv"));
   shrunk.size = 3 * EDGE; /* as it was planned: the reader will notice, not this */

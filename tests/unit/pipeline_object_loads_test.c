@@ -3,6 +3,7 @@
 */
 #include "objects_model.h"
 #include "pipeline_keeper.h"
+#include <sys/resource.h>
 #include "pipeline/source_heads.h"
 #include "pipeline/stream.h"
 
@@ -155,6 +156,33 @@ static void no_more_heads_than_there_is_room_for(void **state) {
   os_source_list_free(&list);
 }
 
+/* A process that may open few files has fewer under way; files between them are not asked for. */
+static void few_files_may_be_open(void **state) {
+  (void)state;
+  struct rlimit before, few;
+  char argument[400];
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  few = (struct rlimit){200, before.rlim_max};
+  write_text(in_folder("f.ndjson"), "{\"v\":1}\n");
+  snprintf(argument, sizeof argument, "[\"%s\",\"s3://bkt/small/\"]", in_folder("f.ndjson"));
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+  struct os_source_list list;
+  build(&list, argument);
+  os_source_look_ahead(&list, 0);
+  assert_int_equal(list.ahead_to, 25);
+  assert_null(os_source_at(&list, 0)->ahead);
+  assert_non_null(os_source_at(&list, 24)->ahead);
+  os_source_looked_at(&list, 0);
+  assert_int_equal(list.kept_bytes, 0);
+  os_source_list_free(&list);
+  struct load *load = planned("s3://bkt/small/", true);
+  run(load);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_int_equal(model.count, 2 * SMALL);
+  all_acknowledged(load);
+  end(load);
+}
+
 /* ---- content ---- */
 
 static void large_ones(void **state) {
@@ -201,6 +229,33 @@ static void going_on_inside(void **state) {
       os_buf_free(&out);
     }
   os_source_list_free(&list);
+}
+
+/* What is compressed or not is seen from the first bytes, in small steps, too. */
+static void seen_by_the_reader(void **state) {
+  (void)state;
+  struct os_source_list list;
+  static const char *const urls[] = {"s3://bkt/large/1.ndjson", "s3://bkt/large/2.ndjson.gz"};
+  for (int i = 0; i < 4; i++) {
+    struct os_stream *stream;
+    struct os_buf out;
+    bool at_end;
+    os_buf_init(&out, 0);
+    build(&list, urls[i / 2]);
+    os_source_at(&list, 0)->unseen = true;
+    assert_ok(os_stream_open(&stream, os_source_at(&list, 0), NULL, NULL, &test_error));
+    os_stream_limit(stream, 1000); /* of its content, which may be longer than what is stored */
+    size_t from = i % 2 ? 400000 : 0;
+    if (from) assert_ok(os_stream_skip_to(stream, from, &test_error));
+    for (int step = 0; step < 3; step++)
+      assert_ok(os_stream_read(stream, &out, 10, &at_end, &test_error));
+    assert_int_equal(out.len, 30);
+    assert_memory_equal(out.data, large.data + from, 30);
+    os_stream_limit(stream, 1000);
+    os_stream_close(stream);
+    os_buf_free(&out);
+    os_source_list_free(&list);
+  }
 }
 
 static bool tell_interrupted;
@@ -392,8 +447,10 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(small_ones_are_kept),
       cmocka_unit_test(no_more_heads_than_there_is_room_for),
+      cmocka_unit_test(few_files_may_be_open),
       cmocka_unit_test(large_ones),
       cmocka_unit_test(going_on_inside),
+      cmocka_unit_test(seen_by_the_reader),
       cmocka_unit_test(a_look_at_the_beginning),
       cmocka_unit_test(odd_ones),
       cmocka_unit_test(replaced_since_it_was_listed),

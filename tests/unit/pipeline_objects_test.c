@@ -88,6 +88,8 @@ static void files_beside_objects(void **state) {
            "stat\",\"%s\"]",
            in_folder("f.csv"), in_folder("f.csv"), test_folder);
   assert_names(argument, "f.csv p/b.csv p/a.csv stat");
+  snprintf(argument, sizeof argument, "[\"%s\",\"s3://bkt/p/b.csv\"]", in_folder("f.csv"));
+  assert_names(argument, "f.csv p/b.csv");
 }
 
 static void what_is_said_of_nothing(void **state) {
@@ -135,6 +137,22 @@ static void what_is_said_of_nothing(void **state) {
   }
   assert_fails(os_source_add_objects(&list, objects_s3, "s3://a!/x", NULL, &test_error), OS_ERR_ARGUMENT,
                "no name");
+}
+
+static int no_aws(void *ctx, struct os_aws **aws, struct os_net **net, struct os_error *error) {
+  (void)ctx, (void)aws, (void)net;
+  return os_fail(error, OS_ERR_AUTH, "there are no keys");
+}
+
+static void nobody_who_could_ask(void **state) {
+  (void)state;
+  static const struct os_source_s3 none = {.open = no_aws};
+  struct os_source_lister *rest = NULL;
+  assert_fails(os_source_list_build(&list, "s3://bkt/p/", &none, NULL, NULL, &test_error), OS_ERR_AUTH,
+               "no keys");
+  assert_fails(os_source_list_build(&list, "[]", &none, NULL, &rest, &test_error), OS_ERR_ARGUMENT,
+               "no file");
+  assert_null(rest);
 }
 
 /* A list that is refused in its middle is no list, even where the key may be a prefix. */
@@ -210,9 +228,13 @@ static int tear_down(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(what_is_named),           cmocka_unit_test(files_beside_objects),
-      cmocka_unit_test(what_is_said_of_nothing), cmocka_unit_test(refused_behind_the_first_page),
-      cmocka_unit_test(a_page_without_files),    cmocka_unit_test(no_memory),
+      cmocka_unit_test(what_is_named),
+      cmocka_unit_test(files_beside_objects),
+      cmocka_unit_test(nobody_who_could_ask),
+      cmocka_unit_test(what_is_said_of_nothing),
+      cmocka_unit_test(refused_behind_the_first_page),
+      cmocka_unit_test(a_page_without_files),
+      cmocka_unit_test(no_memory),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

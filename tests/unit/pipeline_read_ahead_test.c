@@ -190,6 +190,27 @@ static void no_memory_for_it(void **state) {
   assert_in_range(n, 3, 19);
 }
 
+/* Nor for what is left over, when that is long: an error, and the chunk is not lost on the way. */
+static void no_memory_for_what_is_left_over(void **state) {
+  (void)state;
+  struct os_stream *stream;
+  struct os_buf window;
+  size_t at = 0;
+  bool at_end = false;
+  os_buf_init(&window, 0);
+  write_zstd(in_folder("e.csv.zst"), SIZE);
+  struct os_read_ahead *ahead = started("e.csv.zst", OS_ZSTD, &stream);
+  assert_ok(os_read_ahead_next(ahead, &window, &at, &at_end, &test_error));
+  os_alloc_fail_after(0, 0);
+  int rc = os_read_ahead_next(ahead, &window, &at, &at_end, &test_error);
+  os_alloc_fail_after(-1, 0);
+  assert_int_equal(rc, OS_ERR_NOMEM);
+  assert_int_equal(test_error.code, OS_ERR_NOMEM);
+  os_read_ahead_stop(ahead);
+  os_stream_close(stream);
+  os_buf_free(&window);
+}
+
 static int setup(void **state) {
   content = malloc(SIZE);
   make_content();
@@ -204,9 +225,10 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(whatever_is_left_over),      cmocka_unit_test(cut_short),
-      cmocka_unit_test(given_up_at_any_moment),     cmocka_unit_test(a_load_that_stops),
-      cmocka_unit_test(what_is_not_worth_a_thread), cmocka_unit_test(no_memory_for_it),
+      cmocka_unit_test(whatever_is_left_over),           cmocka_unit_test(cut_short),
+      cmocka_unit_test(given_up_at_any_moment),          cmocka_unit_test(a_load_that_stops),
+      cmocka_unit_test(what_is_not_worth_a_thread),      cmocka_unit_test(no_memory_for_it),
+      cmocka_unit_test(no_memory_for_what_is_left_over),
   };
   return cmocka_run_group_tests(tests, setup, teardown);
 }

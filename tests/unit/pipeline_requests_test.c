@@ -237,6 +237,28 @@ static void speak_plainly(struct visit *visit) {
     visit_puts(visit, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
 }
 
+static void speak_nonsense(struct visit *visit) {
+  if (visit_read(visit)) visit_puts(visit, "220 mail.example.org ESMTP\r\n");
+}
+
+static void a_server_of_something_else(void **state) {
+  (void)state;
+  const char *path = make_records("mail.ndjson", 8);
+  struct scripted_server mail;
+  model_start(&model, 8);
+  server_start(&mail, speak_nonsense, NULL);
+  struct load *load = load_new(&model);
+  snprintf(load->url, sizeof load->url, "http://127.0.0.1:%d", mail.port);
+  load->endpoint.max_retries = 1;
+  load_run(load, path);
+  assert_int_equal(load->fault.code, OS_ERR_ANSWER);
+  assert_int_equal(load->requests, 2);
+  assert_int_equal(load->unknown, 16); /* who knows what it did with them */
+  load_free(load);
+  server_stop(&mail);
+  model_stop(&model);
+}
+
 /* A fault of the connection that does not pass ends the load at once. */
 static void a_server_without_tls(void **state) {
   (void)state;
@@ -305,6 +327,7 @@ int main(void) {
       cmocka_unit_test(a_server_that_cuts_what_is_too_large),
       cmocka_unit_test(a_document_that_is_always_cut),
       cmocka_unit_test(nobody_listens),
+      cmocka_unit_test(a_server_of_something_else),
       cmocka_unit_test(a_server_without_tls),
       cmocka_unit_test(stopped_before_the_answer),
   };
