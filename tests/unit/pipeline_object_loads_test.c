@@ -11,7 +11,7 @@ enum { SMALL = 40, LINE = 24, LARGE_LINES = OS_EXAMINE_HEAD / LINE + 9000 };
 
 static struct bulk_model model;
 static struct object table[SMALL + 20];
-static char keys[SMALL][32], texts[SMALL][32];
+static char keys[SMALL][32], texts[SMALL][64];
 static struct os_buf large, packed, letters;
 
 static void put(size_t at, const char *key, const char *content, size_t len) {
