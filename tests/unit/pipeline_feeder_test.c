@@ -1,5 +1,5 @@
-/* pipeline_feeder_test.c - what goes into which batch: refusals that fill one, what is kept of a refused record, records
-** without ids, sources that are left out, looking without sending; and a stop while no batch is free.
+/* pipeline_feeder_test.c - what goes into which batch: refusals that fill one, what is kept of a refused record,
+** records without ids, sources that are left out, looking without sending; and a stop while no batch is free.
 */
 #include "pipeline_keeper.h"
 
