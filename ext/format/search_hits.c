@@ -143,7 +143,10 @@ int os_search_hits_next(struct os_search_hits *hits, struct os_search_hit *hit, 
   const char *at = skip_blanks(hits->at, hits->end);
   *found = false;
   if (at == hits->end) return OS_OK;
-  if (!hits->first) at++; /* the comma: the array as a whole was scanned */
+  if (!hits->first) {
+    if (*at != ',') return odd("its hits do not follow one another", error);
+    at++;
+  }
   hits->first = false;
   int rc = scan_object(&hits->hit, at, hits->end, error);
   if (rc) return rc;

@@ -56,7 +56,7 @@ static int fetch_head(struct os_source *source, const struct os_probe *probe, st
       .bucket = source->bucket, .key = source->name, .etag = source->etag, .end = size, .first = size};
   int rc = OS_OK;
   if (!size || source->preread_len) return OS_OK;
-  source->preread = os_malloc(size);
+  if (!source->preread) source->preread = os_malloc(size);
   if (!source->preread) return os_fail_nomem(error);
   if (!source->ahead) rc = os_s3_fetch_open(&source->ahead, &want, error);
   size_t have = 0, got = 1;
