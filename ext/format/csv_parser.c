@@ -111,9 +111,8 @@ static int reject_byte(struct csv_parser_state *parser, const struct os_csv_row 
     }
   char name[OS_CSV_SHOWN];
   struct os_csv_walk walk = {0};
-  do /* the last cell ends with the row, behind `bad` */
-    os_csv_walk_next(&parser->dialect, row, &walk);
-  while (walk.end <= bad);
+  while (os_csv_walk_next(&parser->dialect, row, &walk) && walk.end <= bad) {
+  }
   return reject(parser, row, type, "line %llu, byte %zu, column %zu (%s): 0x%02X %s", LINE(line),
                 bad - line_start + 1, walk.cell, column_name(parser, walk.cell - 1, name),
                 (unsigned)(unsigned char)row->raw[bad], what);

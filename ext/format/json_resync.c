@@ -74,10 +74,10 @@ static enum os_json_step finish(struct os_json_parser *j, uint64_t end, uint64_t
     j->code = os_fail_nomem(j->error);
     return OS_JSON_STOP;
   }
-  if (raw->len < OS_REJECT_RAW_MAX) /* its first byte is no blank: step_line() passed those */
-    while (os_json_blank(raw->data[raw->len - 1]))
+  if (raw->len < OS_REJECT_RAW_MAX)
+    while (raw->len && os_json_blank(raw->data[raw->len - 1]))
       raw->len--;
-  broken->raw = raw->data;
+  broken->raw = raw->len ? raw->data : "";
   broken->raw_len = raw->len;
   broken->end = end;
   broken->end_line = end_line;

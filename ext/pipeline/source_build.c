@@ -143,7 +143,7 @@ static int add_rest(struct build *build, size_t first, struct os_source_lister *
     struct first_page page = {.before = build->list->count};
     const struct os_source_pages pages = {end_first_page, &page};
     rc = add_url(build, build->paths[i], &pages);
-    if (page.more) rc = OS_OK; /* what ended it was end_first_page() */
+    if (page.more && rc == OS_ERR_CANCELLED) rc = OS_OK;
     if (page.more && later == build->count) {
       later = i;
       kept = page.before;

@@ -102,7 +102,8 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
 static int walk_entry(struct walk *walk, const char *folder, const char *name, const struct ancestor *above) {
   struct stat st;
   int rc = OS_OK;
-  char *path = os_mprintf(folder[strlen(folder) - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
+  size_t folder_len = strlen(folder);
+  char *path = os_mprintf(folder_len && folder[folder_len - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
   if (!path) return os_fail_nomem(walk->error);
   if (stat(path, &st) != 0) {
     /* a dangling link or a file that vanished matters only when it would have been taken */
