@@ -137,6 +137,13 @@ static int walk_folder(struct walk *walk, const char *path, const struct stat *s
   return rc;
 }
 
+/* Where the part of `path` begins that comes after `root` and its slashes. */
+static size_t skip_root(const char *path, size_t root) {
+  while (path[root] == '/')
+    root++;
+  return root;
+}
+
 static size_t base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash ? (size_t)(slash - path) + 1 : 0;
@@ -147,7 +154,7 @@ static int add_path(struct walk *walk, const char *path, size_t name_at) {
   if (stat(path, &st) != 0) return fail_errno(walk, "cannot open", path);
   if (S_ISDIR(st.st_mode)) {
     size_t len = strlen(path);
-    walk->root_len = path[len - 1] == '/' ? len : len + 1;
+    walk->root_len = path[len - 1] == '/' ? skip_root(path, len) : len + 1;
     return walk_folder(walk, path, &st, NULL);
   }
   if (access(path, R_OK) != 0) return fail_errno(walk, "cannot read", path);
@@ -174,7 +181,7 @@ static int add_glob(struct walk *walk, const char *pattern) {
     if (stat(path, &st) != 0) {
       rc = fail_errno(walk, "cannot open", path);
     } else if (S_ISDIR(st.st_mode)) {
-      walk->root_len = fixed;
+      walk->root_len = skip_root(path, fixed);
       rc = walk_folder(walk, path, &st, NULL);
     } else {
       rc = add_path(walk, path, fixed);
