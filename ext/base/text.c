@@ -5,7 +5,6 @@
 */
 #define _GNU_SOURCE /* strtod_l(), locale_t */
 #include "base/text.h"
-#include "base/utf8.h"
 #include <errno.h>
 #include <locale.h>
 #include <math.h>
@@ -13,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/utf8.h"
 
 bool os_is_digit(char c) {
   return c >= '0' && c <= '9';

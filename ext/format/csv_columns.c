@@ -179,8 +179,8 @@ bool os_csv_is_other_null(const struct os_csv_nulls *nulls, const struct os_csv_
     if (strlen(null) != at->len || memcmp(null, row->text + at->at, at->len)) continue;
     if (!row->quotes) return true;
     if (walk->cell > cell + 1) *walk = (struct os_csv_walk){0};
-    for (size_t read = walk->cell; read <= cell; read++)
-      os_csv_walk_next(dialect, row, walk);
+    while (walk->cell <= cell && os_csv_walk_next(dialect, row, walk)) {
+    }
     return !walk->quoted;
   }
   return false;

@@ -176,7 +176,7 @@ int os_csv_layout_make(struct os_csv_layout *layout, const struct os_csv_column 
   os_buf_init(&layout->text, 0);
   layout->step = os_calloc(count + 1, sizeof *layout->step);
   tree.by_path = json_object();
-  if (!layout->step || !tree.by_path || node_add(&tree, &root) == NONE) {
+  if (!layout->step || !tree.by_path || node_add(&tree, &root) == NONE || !tree.node) {
     os_fail_nomem(error);
     goto done;
   }

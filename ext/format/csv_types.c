@@ -156,6 +156,7 @@ void os_csv_guess_begin(struct os_csv_guess *guess, const json_t *mapping, const
 }
 
 bool os_csv_guess_cell(struct os_csv_guess *guess, struct os_json_scan *scan, const char *text, size_t len) {
+  if (guess->decided) return true;
   guess->seen = true;
   if (!guess->container_or_string) {
     guess->number = guess->number && os_csv_is_plain_number(text, len);

@@ -33,8 +33,7 @@ bool os_csv_type_from_word(const char *word, enum os_csv_type *out);
 ** objects. Leaves guess->decided false when cells have to be looked at. */
 void os_csv_guess_begin(struct os_csv_guess *guess, const json_t *mapping, const char *name);
 void os_csv_guess_force(struct os_csv_guess *guess, enum os_csv_type type); /* the option `types` */
-/* One more cell, not for nulls, of a column that is not decided. `scan` is what os_csv_scan_json() needs. False: no
-** memory. */
+/* One more cell, not for nulls. `scan` is what os_csv_scan_json() needs. False: no memory. */
 bool os_csv_guess_cell(struct os_csv_guess *guess, struct os_json_scan *scan, const char *text, size_t len);
 enum os_csv_type os_csv_guess_end(const struct os_csv_guess *guess);
 

@@ -21,7 +21,7 @@ static const char *skip_blanks(const struct head *head, const char *p) {
 
 /* Behind the value at p and the blanks that follow; NULL: it is broken or cut off. */
 static const char *skip_value(const struct head *head, const char *p) {
-  if (!os_json_scan(head->scan, p, head->end)) return NULL;
+  if (p >= head->end || !os_json_scan(head->scan, p, head->end)) return NULL;
   return skip_blanks(head, head->scan->end);
 }
 

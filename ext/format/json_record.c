@@ -25,7 +25,8 @@ static int refuse(struct os_json_parser *j, const struct os_json_value *value, c
   uint64_t offset = os_json_offset(j, value->start);
   int n = snprintf(reject.reason, sizeof reject.reason,
                    "line %llu column %llu (byte %llu): ", (unsigned long long)value->line,
-                   (unsigned long long)(offset - j->line_start + 1), (unsigned long long)offset);
+                   (unsigned long long)(offset >= j->line_start ? offset - j->line_start + 1 : 1),
+                   (unsigned long long)offset);
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(reject.reason + n, sizeof reject.reason - (size_t)n, format, arguments);

@@ -98,8 +98,9 @@ int os_search_hits_open(struct os_search_hits **out, const char *answer, size_t 
   os_buf_init(&hits->answer, 0);
   os_buf_append(&hits->answer, answer, len);
   os_buf_zero_pad(&hits->answer);
-  int rc = hits->answer.failed ? os_fail_nomem(error)
-                               : find_array(hits->answer.data, len, &hits->at, &hits->end, error);
+  int rc = hits->answer.failed
+               ? os_fail_nomem(error)
+               : find_array(hits->answer.data ? hits->answer.data : "", len, &hits->at, &hits->end, error);
   if (rc) {
     os_search_hits_close(hits);
     *out = NULL;

@@ -84,7 +84,7 @@ void os_ledger_free(struct os_ledger *ledger) {
 }
 
 void os_ledger_abandon(struct os_ledger *ledger) {
-  os_job_lock_close(ledger);
+  if (ledger != NULL) os_job_lock_close(ledger);
 }
 
 /* ---- what is in the file ------------------------------------------------------------------------------- */

@@ -76,7 +76,7 @@ sqlite3_stmt *os_ledger_stmt(struct os_ledger *ledger, const char *sql, const ch
 ** null), d double. Step and os_ledger_done() it. NULL: error is set. */
 sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const char *doing,
                               struct os_error *error, const char *types, ...);
-void os_ledger_done(sqlite3_stmt *stmt); /* reset */
+void os_ledger_done(sqlite3_stmt *stmt); /* reset; NULL is harmless */
 /* A text of the row, cut to `size`; "" for null. */
 void os_ledger_copy_text(sqlite3_stmt *stmt, int column, char *out, size_t size);
 /* Binds as above, and reads the number in the first column of the first row; 0: there is no row, or it is null. */

@@ -178,7 +178,7 @@ int os_location_choose(struct os_ledger *ledger, const char *main_path, bool mai
       rc = state_path(&ledger->path, error);
     }
   }
-  if (rc != OS_OK) return rc;
+  if (ledger->path == NULL) return rc != OS_OK ? rc : os_fail_nomem(error);
   rc = resolve(&ledger->path, error);
   if (rc != OS_OK) return rc;
   if (has_main && is_main(ledger->path, main_path)) {

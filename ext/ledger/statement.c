@@ -179,6 +179,7 @@ sqlite3_stmt *os_ledger_bound(struct os_ledger *ledger, const char *sql, const c
 
 /* The bound texts are the caller's: nothing may point to them afterwards. */
 void os_ledger_done(sqlite3_stmt *stmt) {
+  if (stmt == NULL) return;
   sqlite3_reset(stmt);
   sqlite3_clear_bindings(stmt);
   os_fork_let_go();
@@ -333,7 +334,7 @@ int os_ledger_commit(struct os_ledger *ledger, struct os_error *error) {
 }
 
 void os_ledger_rollback(struct os_ledger *ledger) {
-  if (ledger->in_transaction) {
+  if (ledger->db != NULL && ledger->in_transaction) {
     os_ledger_end_transaction(ledger);
     os_fork_let_go();
   }

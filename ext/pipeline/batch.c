@@ -73,7 +73,7 @@ void os_batch_reset(struct os_batch *batch) {
   batch->bytes_sent = batch->requests = batch->retries = batch->unknown = 0;
   batch->finished = false;
   os_error_clear(&batch->fault);
-  batch->sending = batch->item_limit = 0;
+  batch->sending = batch->item_limit = batch->byte_limit = 0;
   batch->attempt = 0;
 }
 
@@ -121,7 +121,7 @@ bool os_batch_cover(struct os_batch *batch, uint32_t source, uint64_t from, uint
 bool os_batch_end_source(struct os_batch *batch, uint32_t source, uint64_t at, uint64_t line,
                          struct os_error *error_take) {
   struct os_segment *last = batch->segment_count ? &batch->segments[batch->segment_count - 1] : NULL;
-  if (!last || last->source != source || last->to != at) {
+  if (!last || last->source != source || last->to != at || last->eof) {
     if (!grow((void **)&batch->segments, &batch->segment_cap, batch->segment_count,
               sizeof *batch->segments)) {
       os_free(error_take);

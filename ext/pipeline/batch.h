@@ -110,6 +110,7 @@ struct os_batch {
   unsigned char *marks;                   /* item_cap of them: which items the answer in hand settled */
   size_t sending;                         /* items in the request under way: the first `sending` of items */
   size_t item_limit;                      /* bisecting: at most so many items a request; 0: no limit */
+  size_t byte_limit;                      /* at most so many bytes a request; 0: no limit */
   int attempt;                            /* consecutive requests that settled nothing */
 };
 

@@ -103,6 +103,7 @@ static void too_large(struct os_batch *batch) {
   atomic_uint_fast64_t *learned = &batch->pipeline->options.endpoint->learned_max_body;
   uint64_t known = atomic_load(learned);
   if (!known || half < known) atomic_store(learned, half);
+  batch->byte_limit = half;
   batch->retries++;
   os_log_write(batch->pipeline->options.log, OS_LOG_INFO,
                "413: bulk requests of at most %llu bytes from here on", (unsigned long long)half);

@@ -135,6 +135,7 @@ void os_sink_go_on(struct os_batch *batch) {
 static size_t choose_items(const struct os_batch *batch) {
   size_t n = batch->item_count;
   uint64_t limit = atomic_load(&batch->pipeline->options.endpoint->learned_max_body);
+  if (batch->byte_limit && (!limit || batch->byte_limit < limit)) limit = batch->byte_limit;
   if (batch->item_limit && n > batch->item_limit) n = batch->item_limit;
   while (limit && n > 1 && (uint64_t)batch->items[n - 1].at + batch->items[n - 1].len > limit)
     n = n > 64 && (uint64_t)batch->items[n / 2].at > limit ? n / 2 : n - 1;
@@ -286,6 +287,7 @@ static void cancelled(void *arg) {
 }
 
 void os_sink_cancel(struct os_bulk_sink *sink) {
+  if (atomic_exchange(&sink->cancel_posted, true)) return;
   os_pipeline_ref(sink->pipeline);
   sink->cancel_task.fn = cancelled;
   sink->cancel_task.arg = sink;

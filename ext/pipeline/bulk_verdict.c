@@ -55,7 +55,7 @@ enum os_verdict os_bulk_verdict(int status, char result, const char *type, const
     }
     if (item->op == OS_OP_UPDATE)
       return !item->conditional && item->attempts <= UPDATE_CONFLICTS ? OS_VERDICT_RETRY : OS_VERDICT_REFUSED;
-    return external_version ? OS_VERDICT_OLDER : OS_VERDICT_REFUSED;
+    return external_version && item->op == OS_OP_INDEX ? OS_VERDICT_OLDER : OS_VERDICT_REFUSED;
   }
   if (status == 401 || status == 403) return OS_VERDICT_FAULT;
   if (status == 429) return OS_VERDICT_LOAD;

@@ -39,7 +39,7 @@ static inline void add_byte(struct hasher *hasher, unsigned byte) {
 }
 
 static unsigned hex_value(char c) {
-  if (c <= '9') return (unsigned)(c - '0');
+  if (c >= '0' && c <= '9') return (unsigned)(c - '0');
   return (unsigned)((c | 32) - 'a') + 10;
 }
 

@@ -41,7 +41,7 @@ struct os_bulk_sink {
   double next_start; /* rate: no request before (monotonic); 0: any time */
   struct os_net_timer rate_timer;
   struct os_net_task wake_task, cancel_task;
-  atomic_bool wake_posted;
+  atomic_bool wake_posted, cancel_posted;
   bool stopping;
 };
 
@@ -99,7 +99,7 @@ int os_sink_init(struct os_bulk_sink *sink, struct os_pipeline *pipeline, struct
 void os_sink_free(struct os_bulk_sink *sink);
 void os_sink_accept(struct os_batch *batch);    /* any thread: the batch is the sink's from here on */
 void os_sink_wake(struct os_bulk_sink *sink);   /* any thread: look again (pause ended, stop) */
-void os_sink_cancel(struct os_bulk_sink *sink); /* any thread, once: cancel the requests under way */
+void os_sink_cancel(struct os_bulk_sink *sink); /* any thread: cancel the requests under way */
 
 void os_pipeline_ref(struct os_pipeline *pipeline);
 void os_pipeline_unref(struct os_pipeline *pipeline);

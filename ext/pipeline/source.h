@@ -48,7 +48,7 @@ struct os_source {  /* there may be very many: mind the order of the members */
 /* The file's name without its folder: what option source_field adds to each document. */
 static inline const char *os_source_file_name(const struct os_source *source) {
   const char *slash = strrchr(source->path, '/');
-  return slash ? slash + 1 : source->path;
+  return slash && slash[1] ? slash + 1 : source->path;
 }
 
 static inline bool os_source_is_object(const struct os_source *source) {

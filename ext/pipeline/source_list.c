@@ -56,9 +56,9 @@ static int by_identity(const void *a, const void *b) {
   return x->tag < y->tag ? -1 : x->tag > y->tag;
 }
 
-/* x stands before y in that order: objects come last. */
 static bool is_same(const struct os_source *x, const struct os_source *y) {
-  if (os_source_is_object(y)) return os_source_is_object(x) && !strcmp(x->path, y->path);
+  if (os_source_is_object(x) || os_source_is_object(y))
+    return os_source_is_object(x) && os_source_is_object(y) && !strcmp(x->path, y->path);
   return x->device == y->device && x->inode == y->inode;
 }
 

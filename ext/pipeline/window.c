@@ -8,7 +8,7 @@ void os_window_init(struct os_window *window, int max) {
 }
 
 int os_window_size(const struct os_window *window) {
-  return (int)window->size;
+  return window->size < 1 ? 1 : (int)window->size;
 }
 
 void os_window_success(struct os_window *window) {

@@ -518,12 +518,6 @@ int main(void) {
       TEST(test_not_open),
       TEST(test_one_job_more_than_there_is_room_for),
   };
-  sqlite3_mem_methods methods;
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &usual);
-  methods = usual;
-  methods.xMalloc = sqlite_malloc;
-  methods.xRealloc = sqlite_realloc;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* every allocation goes through the methods above */
+  take_sqlite_memory(&usual, sqlite_malloc, sqlite_realloc);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

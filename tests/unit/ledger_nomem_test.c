@@ -132,12 +132,6 @@ static void test_sqlite_memory(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, folder_setup, folder_teardown)
   const struct CMUnitTest tests[] = {TEST(test_our_memory), TEST(test_sqlite_memory)};
-  sqlite3_mem_methods methods;
-  sqlite3_config(SQLITE_CONFIG_GETMALLOC, &usual);
-  methods = usual;
-  methods.xMalloc = failing_malloc;
-  methods.xRealloc = failing_realloc;
-  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
-  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0); /* every allocation goes through the methods above */
+  take_sqlite_memory(&usual, failing_malloc, failing_realloc);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

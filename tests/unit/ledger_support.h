@@ -82,4 +82,15 @@ UNUSED static int in_child(void (*work)(void)) {
       end_child(code);                                                                                       \
     }                                                                                                        \
   } while (0)
+
+/* Before SQLite is used: its memory comes from these, every piece of it. *usual: what it came from. */
+static inline void take_sqlite_memory(sqlite3_mem_methods *usual, void *(*give)(int),
+                                      void *(*resize)(void *, int)) {
+  sqlite3_config(SQLITE_CONFIG_GETMALLOC, usual);
+  sqlite3_mem_methods methods = *usual;
+  methods.xMalloc = give;
+  methods.xRealloc = resize;
+  sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+  sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0);
+}
 #endif
